@@ -1,0 +1,125 @@
+"""The gates. `nox` runs all of them; `nox -s tests` runs one; `nox -l` lists them.
+
+Default: lint, typing, tests, docs. By name only: bench.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "typing", "tests", "docs"]
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+WORKERS = min(4, os.cpu_count() or 1)
+
+_wheels: list[Path] = []
+
+
+def group(name: str) -> tuple[str, ...]:
+    """What pyproject.toml lists under a dependency group."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def requirements(*extras: str) -> list[str]:
+    """What the library itself needs, with the given extras."""
+    needed: list[str] = list(PROJECT["project"]["dependencies"])
+    for extra in extras:
+        needed += PROJECT["project"]["optional-dependencies"][extra]
+    return needed
+
+
+def built_wheel(session: nox.Session) -> Path:
+    """Build the sdist, and the wheel from it, once for all sessions of this run."""
+    if not _wheels:
+        dist = session.cache_dir / "dist"
+        shutil.rmtree(dist, ignore_errors=True)
+        session.install("build")
+        session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+        _wheels.extend(dist.glob("*.whl"))
+    return _wheels[0]
+
+
+def install_wheel(session: nox.Session, *extras: str) -> None:
+    """Install the wheel and its dependencies; a venv used again gets the new build."""
+    wheel = str(built_wheel(session))
+    session.install(*requirements(*extras))
+    session.install("--force-reinstall", "--no-deps", wheel)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting, and the direction of imports."""
+    session.install(*group("lint"), *requirements())
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Both type checkers over the library and over what its types promise."""
+    session.install(*group("typing"), *requirements("cli", "testing"))
+    session.run("mypy")
+    session.run("basedpyright")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The installed wheel under two time zones, with -bb and with -O; then its coverage.
+
+    With arguments, pytest gets just those: `nox -s tests -- tests/core -k budget`.
+    """
+    install_wheel(session, "cli", "testing")
+    session.install(*group("tests"))
+    if session.posargs:
+        session.run("python", "-m", "pytest", *session.posargs)
+        return
+
+    session.run("coverage", "erase")
+    # There is no environment variable for -bb: the workers are started with it by name.
+    python = f"{shlex.quote(str(Path(session.bin) / 'python'))} -bb"
+    workers = [f"--tx={WORKERS}*popen//python={python}", "--dist=worksteal"]
+    measured = ("python", "-bb", "-m", "coverage", "run", "-m", "pytest")
+    kiritimati = {"TZ": "Pacific/Kiritimati"}
+    announced = "wheel -bb Pacific/Kiritimati"
+    session.run(*measured, *workers, "tests", env={**kiritimati, "ABONENT_TESTED_AS": announced})
+    session.run(*measured, "docs", "README.md", env=kiritimati)
+
+    # PYTHONOPTIMIZE reaches the workers and every child process, which -O alone does not.
+    st_johns = {"TZ": "America/St_Johns", "PYTHONOPTIMIZE": "1"}
+    announced = "wheel -O America/St_Johns"
+    session.run(
+        *("python", "-m", "pytest", f"--numprocesses={WORKERS}", "--dist=worksteal"),
+        *("-m", "not slow", "tests"),
+        env={**st_johns, "ABONENT_TESTED_AS": announced},
+    )
+
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", "--include=*/abonent/core/*", "--fail-under=100")
+    session.run("coverage", "report", "--fail-under=97")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, with every warning an error."""
+    install_wheel(session, "cli", "testing")
+    session.install(*group("docs"))
+    target = ROOT / "docs" / "_build" / "html"
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", str(target))
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The ratios; arguments go to `python -m benchmarks`."""
+    install_wheel(session, "cli", "testing")
+    session.install(*group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,203 @@
+"""What can be asked of the core: each command carries the instant at which it arrived.
+
+Knows the question and what the world adds to it (fresh ids, routing, who else holds the number).
+Refuses to answer: that is for `decide`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import TypeAlias
+
+from attrs import define, frozen
+
+from abonent.core.agreements import Agreements
+from abonent.core.budgets import Instants
+from abonent.core.events import Outcome
+from abonent.core.numbers import SubscriberNumber
+from abonent.core.parties import Messenger, MessengerKind
+from abonent.core.policy import Policy, Terms, terms
+from abonent.core.rules import Rules, rules_by_id, rules_in_force
+from abonent.core.states import EffectKind, NoticeKind
+
+
+@define(kw_only=True, frozen=True, slots=False)
+class Terrain:
+    """What stays the same between commands: who we are, what we chose, whom we agreed with.
+
+    `rules=None` takes the rule set in force at the instant of each claim.
+    """
+
+    messenger: Messenger
+    policy: Policy
+    agreements: Agreements
+    rules: Rules | None = None
+
+    def terms_at(self, at: datetime) -> Terms:
+        """Return the terms for a claim made at this instant.
+
+        Raises:
+            NoRulesInForce: none are.
+        """
+        return self.terms_of((self.rules or rules_in_force(at)).id)
+
+    def terms_of(self, rules_id: str) -> Terms:
+        """Return the terms under a named rule set."""
+        found = self._terms.get(rules_id)
+        if found is None:
+            found = self._terms[rules_id] = terms(rules_by_id(rules_id), self.policy)
+        return found
+
+    @cached_property
+    def _terms(self) -> dict[str, Terms]:
+        return {}
+
+    @cached_property
+    def asks_operator(self) -> bool:
+        """Whether a proven possession is followed by a question to the operator."""
+        return self.needs_agreement or self.policy.ask_operator_too
+
+    @cached_property
+    def needs_agreement(self) -> bool:
+        """A foreign messenger may ask, and identify, under an agreement only."""
+        return self.messenger.kind is MessengerKind.FOREIGN
+
+
+@frozen(kw_only=True)
+class Tick:
+    """Time has passed. Deadlines up to `settled`, inclusive, are settled; debts due at `at` tried.
+
+    `settled` may lie before `at`, so that an answer which arrived in time is not overtaken.
+    """
+
+    at: datetime
+    settled: datetime
+
+
+@frozen(kw_only=True)
+class Claim:
+    """A user claims a number. `tags` are its keyed indexes, the current one first."""
+
+    at: datetime
+    number: SubscriberNumber
+    unlisted: bool
+    tags: tuple[bytes, ...]
+    claim: str
+    key_id: str
+    operator: str | None
+    number_sends: Instants
+    locale: str
+
+
+@frozen(kw_only=True)
+class TryProof:
+    """A user offers a proof; this charges the try."""
+
+    at: datetime
+
+
+@frozen(kw_only=True)
+class JudgeProof:
+    """The verdict on a charged try, bound to the claim, issue and key it was judged by."""
+
+    at: datetime
+    tried_at: datetime
+    claim: str
+    issue: int
+    key_id: str
+    proven: bool
+    query_id: str
+    code: str
+    rival_proven_at: datetime | None
+
+
+@frozen(kw_only=True)
+class ReportSent:
+    """The code sender took a code."""
+
+    at: datetime
+    claim: str
+    issue: int
+    opaque: bytes
+
+
+@frozen(kw_only=True)
+class ReportFailed:
+    """A try of something owed failed."""
+
+    at: datetime
+    kind: EffectKind
+    id: str
+    cause: str
+
+
+@frozen(kw_only=True)
+class ReportAcknowledged:
+    """An operator acknowledged a record or withdrawal."""
+
+    at: datetime
+    kind: EffectKind
+    operator: str
+    code: str
+
+
+@frozen(kw_only=True)
+class GiveAnswer:
+    """An operator's answer, received at `at`. `serving` is the router's second word (S8)."""
+
+    at: datetime
+    query_id: str
+    operator: str
+    outcome: Outcome
+    opaque: bytes
+    serving: str | None
+    next_query_id: str
+    code: str
+    rival_proven_at: datetime | None
+
+
+@frozen(kw_only=True)
+class HearNotice:
+    """An operator's notice about a number, received at `at`. `serving`: who serves it now."""
+
+    at: datetime
+    notice_id: str
+    operator: str
+    kind: NoticeKind
+    number: SubscriberNumber
+    happened_at: datetime | None
+    serving: str | None
+
+
+@frozen(kw_only=True)
+class Displace:
+    """Another user, who proved later, was identified by this number."""
+
+    at: datetime
+    number: SubscriberNumber
+
+
+@frozen(kw_only=True)
+class Disclose:
+    """The number is about to be given to a third party under a checked consent."""
+
+    at: datetime
+    recipient: str
+    purpose: str
+    consent_at: datetime
+
+
+Command: TypeAlias = (
+    Tick
+    | Claim
+    | TryProof
+    | JudgeProof
+    | ReportSent
+    | ReportFailed
+    | ReportAcknowledged
+    | GiveAnswer
+    | HearNotice
+    | Displace
+    | Disclose
+)

@@ -1,0 +1,114 @@
+"""decide(aggregate, command): which events follow. The procedure of identification, in one place.
+
+Knows every rule. Refuses to know clocks, keys, stores and adapters: what it needs of them comes
+with the command. The steps, numbered as the code below echoes them:
+
+1. what is due by then is settled first, so no later step checks a deadline again;
+2. a claim is refused at once where rules, budgets or a missing agreement forbid it;
+3. a proof is charged before it is judged;
+4. a proven number is passed by own determination, or its serving operator is asked;
+5. nothing but *held*, in time, under an agreement in force at the asking, passes the others;
+6. who proved possession later holds the number;
+7. a fresh notice of the operator on record makes identification due anew;
+8. whatever is owed at the end takes its lease in the same commit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from abonent.core.answers import displace, give_answer
+from abonent.core.budgets import live
+from abonent.core.claims import claim, judge_proof, try_proof
+from abonent.core.commands import (
+    Claim,
+    Command,
+    Disclose,
+    Displace,
+    GiveAnswer,
+    HearNotice,
+    JudgeProof,
+    ReportAcknowledged,
+    ReportFailed,
+    ReportSent,
+    Terrain,
+    Tick,
+    TryProof,
+)
+from abonent.core.course import Course, Step
+from abonent.core.deadlines import lease, settle
+from abonent.core.events import UserForgotten
+from abonent.core.evolution import withdrawals_owed
+from abonent.core.notices import hear_notice
+from abonent.core.outcomes import disclose, report_acknowledged, report_failed, report_sent
+from abonent.core.parties import RESOLUTION
+from abonent.core.states import Aggregate, Forgotten
+
+
+def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
+    """Decide one command.
+
+    Raises:
+        Refused: the answer is no, for now; nothing changed.
+        CallerError: the command cannot be right in this state; nothing changed.
+    """
+    course = Course(aggregate, terrain)
+    if isinstance(command, Tick):
+        settle(course, command.settled, command.at)
+    else:
+        # A command at an instant sees every earlier instant settled (step 1).
+        settle(course, command.at - RESOLUTION, command.at)
+        _decide(course, command)
+    effects = lease(course, command.at)
+    return Step(events=tuple(course.events), aggregate=course.aggregate, effects=effects)
+
+
+def _decide(course: Course, command: Command) -> None:
+    match command:
+        case Claim():
+            claim(course, command)
+        case TryProof():
+            try_proof(course, command)
+        case JudgeProof():
+            judge_proof(course, command)
+        case GiveAnswer():
+            give_answer(course, command)
+        case HearNotice():
+            for event in hear_notice(course.aggregate, command, course.terrain):
+                course.add(event)
+        case ReportSent():
+            report_sent(course, command)
+        case ReportFailed():
+            report_failed(course, command)
+        case ReportAcknowledged():
+            report_acknowledged(course, command)
+        case Displace():
+            displace(course, command)
+        case Disclose():
+            disclose(course, command)
+        case Tick():  # settled above
+            pass
+
+
+def forget(aggregate: Aggregate, at: datetime, terrain: Terrain) -> Step:
+    """Return the record of the new subject that stands for a forgotten user.
+
+    Only withdrawals and budgets outlive the user; a repeated call changes nothing.
+    """
+    if isinstance(aggregate.state, Forgotten):
+        return Step(events=(), aggregate=aggregate, effects=())
+    course = Course(aggregate, terrain)
+    course.add(
+        UserForgotten(
+            at=at,
+            debts=withdrawals_owed(aggregate, at),
+            failures=tuple(
+                (tag, alive)
+                for tag, instants in aggregate.failures
+                if (alive := live(instants, at))
+            ),
+            sends=live(aggregate.sends, at),
+        )
+    )
+    effects = lease(course, at)
+    return Step(events=tuple(course.events), aggregate=course.aggregate, effects=effects)

@@ -1,0 +1,161 @@
+"""What may follow what: one literal table, a row for every state.
+
+Knows, for each state and event, the states that may result. Refuses to know why (decide) and
+with which contents (evolve). The diagram and the reference page are drawn from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from abonent.core.events import (
+    AnswerDeferred,
+    AnswerReceived,
+    AttemptFailed,
+    AttemptStarted,
+    CodeExpired,
+    CodeIssued,
+    CodeRecorded,
+    CodeSent,
+    DebtGivenUp,
+    Displaced,
+    Event,
+    IdentificationNotPassed,
+    Lapsed,
+    LateAnswerIgnored,
+    NoticeReceived,
+    NumberClaimed,
+    NumberDisclosed,
+    OperatorAsked,
+    Passed,
+    PossessionProven,
+    ProofFailed,
+    ProofTried,
+    RecordWithdrawn,
+    ReidentificationRequired,
+    StaleNoticeIgnored,
+    TombstoneCleared,
+    UserForgotten,
+)
+from abonent.core.states import (
+    AwaitingAnswer,
+    Forgotten,
+    Identified,
+    NotPassed,
+    ProvingPossession,
+    ReidentificationDue,
+    State,
+    Unidentified,
+)
+
+Cell = tuple[type[State], ...]
+Row = Mapping[type[Event], Cell]
+
+_ENDS: Final[Cell] = (NotPassed, Identified, ReidentificationDue)
+"""Where an attempt that did not pass leaves the user: with nothing, or with what stood behind it."""
+
+TRANSITIONS: Final[Mapping[type[State], Row]] = {
+    Unidentified: {
+        NumberClaimed: (ProvingPossession,),
+        LateAnswerIgnored: (Unidentified,),
+        UserForgotten: (Forgotten,),
+    },
+    ProvingPossession: {
+        NumberClaimed: (ProvingPossession,),
+        CodeIssued: (ProvingPossession,),
+        AttemptStarted: (ProvingPossession,),
+        AttemptFailed: (ProvingPossession,),
+        CodeSent: (ProvingPossession,),
+        CodeExpired: (ProvingPossession,),
+        ProofTried: (ProvingPossession,),
+        ProofFailed: (ProvingPossession,),
+        PossessionProven: (ProvingPossession,),
+        OperatorAsked: (AwaitingAnswer,),
+        Passed: (Identified,),
+        IdentificationNotPassed: _ENDS,
+        CodeRecorded: (ProvingPossession,),
+        RecordWithdrawn: (ProvingPossession,),
+        DebtGivenUp: (ProvingPossession,),
+        NoticeReceived: (ProvingPossession,),
+        ReidentificationRequired: (ProvingPossession,),
+        Displaced: (ProvingPossession,),
+        Lapsed: (ProvingPossession,),
+        LateAnswerIgnored: (ProvingPossession,),
+        StaleNoticeIgnored: (ProvingPossession,),
+        NumberDisclosed: (ProvingPossession,),
+        UserForgotten: (Forgotten,),
+    },
+    AwaitingAnswer: {
+        NumberClaimed: (ProvingPossession,),
+        AttemptStarted: (AwaitingAnswer,),
+        AttemptFailed: (AwaitingAnswer,),
+        OperatorAsked: (AwaitingAnswer,),
+        AnswerDeferred: (AwaitingAnswer,),
+        AnswerReceived: (AwaitingAnswer,),
+        Passed: (Identified,),
+        IdentificationNotPassed: _ENDS,
+        CodeRecorded: (AwaitingAnswer,),
+        RecordWithdrawn: (AwaitingAnswer,),
+        DebtGivenUp: (AwaitingAnswer,),
+        NoticeReceived: (AwaitingAnswer,),
+        ReidentificationRequired: (AwaitingAnswer,),
+        Displaced: (AwaitingAnswer,),
+        Lapsed: (AwaitingAnswer,),
+        LateAnswerIgnored: (AwaitingAnswer,),
+        StaleNoticeIgnored: (AwaitingAnswer,),
+        NumberDisclosed: (AwaitingAnswer,),
+        UserForgotten: (Forgotten,),
+    },
+    Identified: {
+        NumberClaimed: (ProvingPossession,),
+        AttemptStarted: (Identified,),
+        AttemptFailed: (Identified,),
+        CodeRecorded: (Identified,),
+        RecordWithdrawn: (Identified,),
+        DebtGivenUp: (Identified,),
+        NoticeReceived: (Identified,),
+        ReidentificationRequired: (ReidentificationDue,),
+        Displaced: (NotPassed,),
+        LateAnswerIgnored: (Identified,),
+        StaleNoticeIgnored: (Identified,),
+        NumberDisclosed: (Identified,),
+        UserForgotten: (Forgotten,),
+    },
+    ReidentificationDue: {
+        NumberClaimed: (ProvingPossession,),
+        AttemptStarted: (ReidentificationDue,),
+        AttemptFailed: (ReidentificationDue,),
+        CodeRecorded: (ReidentificationDue,),
+        RecordWithdrawn: (ReidentificationDue,),
+        DebtGivenUp: (ReidentificationDue,),
+        NoticeReceived: (ReidentificationDue,),
+        ReidentificationRequired: (ReidentificationDue,),
+        Displaced: (NotPassed,),
+        Lapsed: (NotPassed,),
+        LateAnswerIgnored: (ReidentificationDue,),
+        StaleNoticeIgnored: (ReidentificationDue,),
+        NumberDisclosed: (ReidentificationDue,),
+        UserForgotten: (Forgotten,),
+    },
+    NotPassed: {
+        NumberClaimed: (ProvingPossession,),
+        AttemptStarted: (NotPassed,),
+        AttemptFailed: (NotPassed,),
+        CodeRecorded: (NotPassed,),
+        RecordWithdrawn: (NotPassed,),
+        DebtGivenUp: (NotPassed,),
+        LateAnswerIgnored: (NotPassed,),
+        StaleNoticeIgnored: (NotPassed,),
+        UserForgotten: (Forgotten,),
+    },
+    Forgotten: {
+        NumberClaimed: (ProvingPossession,),
+        AttemptStarted: (Forgotten,),
+        AttemptFailed: (Forgotten,),
+        RecordWithdrawn: (Forgotten,),
+        DebtGivenUp: (Forgotten,),
+        LateAnswerIgnored: (Forgotten,),
+        TombstoneCleared: (Forgotten,),
+    },
+}

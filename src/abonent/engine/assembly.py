@@ -1,0 +1,99 @@
+"""Putting an engine together from what the application passes in.
+
+Knows what has to fit together before the first call. Refuses to build what would fail later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from abonent.core.agreements import Agreement, Agreements
+from abonent.core.commands import Terrain
+from abonent.core.parties import Messenger
+from abonent.core.policy import Policy, terms
+from abonent.core.rules import RULE_SETS, Rules
+from abonent.engine.archive import Archive
+from abonent.engine.calls import Calls
+from abonent.engine.effects import Alarm, Gateway, Performer, Possession, Router
+from abonent.engine.inbound import Inbound
+from abonent.engine.loop import Loop
+from abonent.errors import DoubleRefused, InvalidValue, UnknownOperator
+from abonent.ports import Clock, KeyProvider, Storage
+from abonent.sealing import Keyring
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return datetime.now(UTC)
+
+
+@frozen
+class Engine:
+    """The parts that a shell drives."""
+
+    archive: Archive
+    loop: Loop
+    calls: Calls
+    inbound: Inbound
+
+
+def assemble(
+    *,
+    messenger: Messenger,
+    storage: Storage,
+    keys: KeyProvider,
+    possession: Possession,
+    agreements: Iterable[Agreement],
+    gateways: Mapping[str, Gateway],
+    router: Router | None,
+    rules: Rules | None,
+    policy: Policy,
+    clock: Clock,
+    alarm: Callable[[Alarm], object] | None,
+    unsafe_test_doubles: bool,
+) -> Engine:
+    """Build an engine.
+
+    Raises:
+        DoubleRefused: a test double, without `unsafe_test_doubles` (P12).
+        PolicyIncomplete: the rule set leaves a figure open that the policy does not give (S31).
+        UnknownOperator: an agreement with an operator that has no gateway.
+        InvalidValue: operators are to be asked, but there is no router.
+        KeyUnavailable, KeyMaterialInvalid: from the key provider.
+    """
+    if not unsafe_test_doubles:
+        for adapter in (storage, keys, possession, router, clock, *gateways.values()):
+            _refuse_double(adapter)
+    mine = Agreements(messenger.id, agreements)
+    for each in mine:
+        if each.operator not in gateways:
+            raise UnknownOperator(f"agreement {each.id} is with {each.operator}: no gateway")
+    terrain = Terrain(messenger=messenger, policy=policy, agreements=mine, rules=rules)
+    for each_rules in [rules] if rules is not None else [r for r in RULE_SETS if r.starts]:
+        terms(each_rules, policy)
+    if terrain.asks_operator and router is None:
+        raise InvalidValue("a router is needed to know which operator to ask")
+    archive = Archive(storage, Keyring(keys, messenger.id), terrain)
+    performer = Performer(
+        messenger=messenger.id, gateways=gateways, possession=possession, alarm=alarm
+    )
+    loop = Loop(
+        archive=archive,
+        performer=performer,
+        router=router,
+        operators=gateways,
+        clock=clock,
+    )
+    return Engine(archive, loop, Calls(loop, possession), Inbound(loop))
+
+
+def _refuse_double(adapter: Any) -> None:
+    if getattr(adapter, "test_double", False):
+        raise DoubleRefused(f"{type(adapter).__name__} is a test double")

@@ -1,0 +1,228 @@
+"""Performing what is owed, and the border that no stray exception of an adapter crosses.
+
+Knows which port performs which effect and what its outcome is as a command. Refuses to decide
+anything and to wait for anything: its flows are driven by a shell.
+
+A flow is a generator. It yields requests and is sent their results:
+`Submit` a task to the group commit, `Read` the store, `Call` an adapter, `Spawn` flows and wait a
+little.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Mapping
+from enum import Enum
+from typing import Any, Final, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from abonent.core.events import Outcome
+from abonent.core.owed import AskOperator, Effect, RecordCode, SendCode, WithdrawCode
+from abonent.errors import AbonentError, AdapterFault, Misconfigured, SetupError, Unavailable
+from abonent.ports import (
+    Answer,
+    AsyncNumberRouter,
+    AsyncOperatorGateway,
+    AsyncPossessionCheck,
+    Begun,
+    NumberRouter,
+    OperatorGateway,
+    PossessionCheck,
+    Query,
+    RecordEntry,
+    WithdrawEntry,
+)
+
+T = TypeVar("T")
+log: Final = logging.getLogger("abonent")
+LONGEST_OPAQUE: Final = 4096
+
+Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
+Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
+Router: TypeAlias = NumberRouter | AsyncNumberRouter
+Flow: TypeAlias = Generator[Any, Any, T]
+
+
+@frozen
+class Submit:
+    """Settle a task; sent back is its result."""
+
+    keys: tuple[bytes, ...]
+    work: Callable[[Any], Any]
+
+
+@frozen
+class SubmitAll:
+    """Settle several tasks together; sent back are their results, errors as values."""
+
+    tasks: tuple[Submit, ...]
+
+
+@frozen
+class Read:
+    """Read from the store, which may block; sent back is what was read."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@frozen
+class Call:
+    """Call an adapter; sent back is what it returned, thrown in is an `AdapterError`."""
+
+    lane: str
+    prompt: bool
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@frozen
+class Spawn:
+    """Drive flows, each in its lane; wait for them for at most the policy's inline wait.
+
+    Sent back are their results, None for each that is still running or had no place.
+    """
+
+    flows: tuple[Lane, ...]
+
+
+@frozen
+class Lane:
+    """A flow, and the adapter it is bound to: a dead one must stall nobody else (P26)."""
+
+    name: str
+    width: int
+    prompt: bool
+    flow: Callable[[], Flow[Any]]
+
+
+class AlarmKind(Enum):
+    """What a person has to look at. The values are stable."""
+
+    MISCONFIGURED = "misconfigured"
+    """An operator or sender refuses our credentials or requests (S11)."""
+    ADAPTER_FAULT = "adapter_fault"
+    """An adapter broke its contract."""
+    DEBT_GIVEN_UP = "debt_given_up"
+    """A record or withdrawal was tried for as long as the policy says (P15)."""
+
+
+@frozen(kw_only=True)
+class Alarm:
+    """Something a person has to look at; it names no user and no number."""
+
+    kind: AlarmKind
+    adapter: str
+    cause: str
+
+
+def guarded(adapter: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """Call an adapter; what it raises comes out as an `AdapterError` without its text."""
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        raise translated(adapter, error) from None
+
+
+def translated(adapter: str, error: BaseException) -> BaseException:
+    """Return what may cross the border in place of what an adapter raised."""
+    if isinstance(error, Unavailable):
+        return Unavailable("the other side is unavailable", adapter=adapter)
+    if isinstance(error, Misconfigured):
+        return Misconfigured("the other side refuses us", adapter=adapter)
+    if isinstance(error, Exception):
+        name = type(error).__name__
+        return AdapterFault(f"the adapter raised {name}", adapter=adapter, cause_type=name)
+    return error  # KeyboardInterrupt and the like are not the adapter's
+
+
+class Performer:
+    """Performs effects and turns their outcomes into commands."""
+
+    def __init__(
+        self,
+        *,
+        messenger: str,
+        gateways: Mapping[str, Gateway],
+        possession: Possession,
+        alarm: Callable[[Alarm], object] | None,
+    ) -> None:
+        self._messenger = messenger
+        self._gateways = gateways
+        self._possession = possession
+        self._alarm = alarm
+
+    def lane(self, effect: Effect, flow: Callable[[], Flow[Any]]) -> Lane:
+        """Return the lane in which an effect runs."""
+        if isinstance(effect, SendCode):
+            return Lane("possession", 8, self._possession.features.prompt, flow)
+        gateway = self._gateways.get(effect.operator)
+        if gateway is None:
+            return Lane(effect.operator, 1, True, flow)
+        features = gateway.features
+        return Lane(effect.operator, features.concurrency, features.prompt, flow)
+
+    def begin(self, claim: Any) -> Flow[Begun]:
+        """Begin a possession check."""
+        prompt = self._possession.features.prompt
+        begun = yield Call("possession", prompt, self._possession.begin, (claim,))
+        if not isinstance(begun, Begun) or len(begun.opaque) > LONGEST_OPAQUE:
+            raise AdapterFault("begin returned no Begun", adapter="possession")
+        return begun
+
+    def ask(self, effect: AskOperator) -> Flow[Answer]:
+        """Ask an operator."""
+        query = Query(
+            id=effect.id,
+            messenger=self._messenger,
+            number=effect.number,
+            asked_at=effect.asked_at,
+            due=effect.due,
+            opaque=effect.opaque,
+        )
+        gateway = self._gateway(effect.operator)
+        answer = yield Call(effect.operator, gateway.features.prompt, gateway.ask, (query,))
+        if not isinstance(answer, Answer) or not isinstance(answer.outcome, Outcome):
+            raise AdapterFault("ask returned no Answer", adapter=effect.operator)
+        if not isinstance(answer.opaque, bytes) or len(answer.opaque) > LONGEST_OPAQUE:
+            raise AdapterFault("ask returned too much opaque data", adapter=effect.operator)
+        return answer
+
+    def acknowledge(self, effect: RecordCode | WithdrawCode) -> Flow[None]:
+        """Have a record made or removed."""
+        gateway = self._gateway(effect.operator)
+        prompt = gateway.features.prompt
+        if isinstance(effect, RecordCode):
+            entry = RecordEntry(
+                id=effect.id, messenger=self._messenger, number=effect.number, code=effect.code
+            )
+            yield Call(effect.operator, prompt, gateway.record, (entry,))
+        else:
+            removal = WithdrawEntry(id=effect.id, messenger=self._messenger, code=effect.code)
+            yield Call(effect.operator, prompt, gateway.withdraw, (removal,))
+
+    def _gateway(self, operator: str) -> Gateway:
+        gateway = self._gateways.get(operator)
+        if gateway is None:
+            raise Misconfigured("no gateway is configured for this operator", adapter=operator)
+        return gateway
+
+    def raise_alarm(self, kind: AlarmKind, adapter: str, cause: str) -> None:
+        """Tell a person; an alarm hook that fails is logged and changes nothing."""
+        log.error("abonent.alarm kind=%s adapter=%s cause=%s", kind.value, adapter, cause)
+        if self._alarm is None:
+            return
+        try:
+            self._alarm(Alarm(kind=kind, adapter=adapter, cause=cause))
+        except Exception as error:
+            log.error("abonent.alarm_hook_failed cause=%s", type(error).__name__)
+
+    def failed(self, effect: Effect, error: AbonentError) -> str:
+        """Note a failed try and return its cause by name."""
+        adapter = getattr(effect, "operator", "possession")
+        if isinstance(error, Misconfigured | SetupError):
+            self.raise_alarm(AlarmKind.MISCONFIGURED, adapter, error.code)
+        elif isinstance(error, AdapterFault):
+            self.raise_alarm(AlarmKind.ADAPTER_FAULT, adapter, error.cause_type or error.code)
+        return error.code

@@ -1,0 +1,130 @@
+"""What comes from operators by itself: notices and late answers.
+
+Knows how to find whom it is about. Refuses to know how it arrived or was verified.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from attrs import frozen
+
+from abonent.core.commands import HearNotice
+from abonent.core.events import Ignored, LateAnswerIgnored, Outcome, StaleNoticeIgnored
+from abonent.core.states import AwaitingAnswer
+from abonent.engine.archive import Draft, micros
+from abonent.engine.effects import Flow, Read, Submit
+from abonent.engine.loop import Done, Loop
+from abonent.errors import InvalidValue, UnknownOperator, UnknownQuery
+from abonent.ports import LateAnswer, Notice
+
+_LONGEST_NOTICE_ID: Final = 128
+
+
+@frozen(kw_only=True)
+class Received:
+    """What became of a notice or late answer.
+
+    `users` are those whose record it moved; `ignored` says why it moved none.
+    """
+
+    users: tuple[str, ...]
+    ignored: Ignored | None
+
+
+class Inbound:
+    """Judges what operators send by themselves."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def receive(self, item: Notice | LateAnswer, received_at: datetime) -> Flow[Received]:
+        """Judge a notice or late answer that arrived at an instant of our clock."""
+        if item.operator not in self._loop.operators:
+            raise UnknownOperator(f"operator {item.operator!r} is not configured")
+        if isinstance(item, Notice):
+            return (yield from self._hear(item, received_at))
+        return (yield from self._hear_answer(item, received_at))
+
+    def _hear_answer(self, item: LateAnswer, received_at: datetime) -> Flow[Received]:
+        try:
+            key = self._loop.keyring.row_of_query(item.query_id)
+            serving = None
+            if item.outcome is Outcome.NOT_OURS:
+                serving = yield from self._route_of(key)
+            done: Done = yield Submit(
+                (key,),
+                partial(
+                    self._loop.give_answer,
+                    key=key,
+                    at=received_at,
+                    query_id=item.query_id,
+                    operator=item.operator,
+                    outcome=item.outcome,
+                    opaque=b"",
+                    serving=serving,
+                ),
+            )
+        except UnknownQuery:
+            yield from self._note_stranger(item, received_at)
+            return Received(users=(), ignored=Ignored.NOT_ASKED)
+        held = yield from self._loop.perform(done)
+        ignored = next((e.why for e in done.events if isinstance(e, LateAnswerIgnored)), None)
+        moved = ignored is None and held.row.user_id is not None
+        users = (held.row.user_id,) if moved and held.row.user_id else ()
+        return Received(users=users, ignored=ignored)
+
+    def _route_of(self, key: bytes) -> Flow[str | None]:
+        (held,) = yield Read(self._loop.archive.load, ((key,),))
+        if held is None or not isinstance(held.aggregate.state, AwaitingAnswer):
+            return None
+        return (yield from self._loop.route(held.aggregate.state.number))
+
+    def _note_stranger(self, item: LateAnswer, at: datetime) -> Flow[None]:
+        # The id of a question that we did not ask is not ours to keep.
+        event = LateAnswerIgnored(
+            at=at, query_id="", operator=item.operator, outcome=item.outcome, why=Ignored.NOT_ASKED
+        )
+
+        def work(draft: Draft) -> None:
+            draft.note_stranger(event, micros(at))
+
+        yield Submit((), work)
+
+    def _hear(self, notice: Notice, received_at: datetime) -> Flow[Received]:
+        if not 0 < len(notice.id) <= _LONGEST_NOTICE_ID:
+            raise InvalidValue(f"a notice id has 1 to {_LONGEST_NOTICE_ID} characters")
+        serving = None
+        if not self._loop.terrain.needs_agreement:
+            # Of a number that we determined by ourselves, the serving operator may speak.
+            serving = yield from self._loop.route(notice.number)
+        command = HearNotice(
+            at=received_at,
+            notice_id=notice.id,
+            operator=notice.operator,
+            kind=notice.kind,
+            number=notice.number,
+            happened_at=notice.happened_at,
+            serving=serving,
+        )
+
+        def work(draft: Draft) -> list[Done]:
+            found = []
+            for held in draft.concerned(notice.number):
+                after, step = draft.apply(held, command)
+                found.append(Done(after, step.effects, step.events))
+            return found
+
+        several: list[Done] = yield Submit((), work)
+        users = []
+        ignored: Ignored | None = None if several else Ignored.STALE
+        for done in several:
+            yield from self._loop.perform(done)
+            why = next((e.why for e in done.events if isinstance(e, StaleNoticeIgnored)), None)
+            if why is not None:
+                ignored = ignored or why
+            elif done.held.row.user_id is not None:
+                users.append(done.held.row.user_id)
+        return Received(users=tuple(users), ignored=None if users else ignored)

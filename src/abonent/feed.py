@@ -1,0 +1,193 @@
+"""What the journal tells: changes of gates, histories, and whether it replays.
+
+Knows how to follow the journal and to open what may still be opened. Refuses to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+
+from abonent.core.events import Event
+from abonent.core.evolution import evolve
+from abonent.core.owed import Gate
+from abonent.core.parties import check_user_id
+from abonent.core.states import BLANK, Aggregate, Reason
+from abonent.engine.archive import Archive, Held, is_sends_key, subject_alias
+from abonent.errors import TransitionRefused
+from abonent.ports import Entry
+from abonent.records import JournalBody, decode_entry
+
+_CHUNK: Final = 500
+
+
+@frozen(kw_only=True)
+class GateChanged:
+    """A user's gate changed at an instant. `cursor` resumes the feed behind this change."""
+
+    user_id: str
+    open: bool
+    until: datetime | None
+    reason: Reason | None
+    at: datetime
+    cursor: int
+
+
+@frozen(kw_only=True)
+class Happening:
+    """One event in a user's history."""
+
+    at: datetime
+    event: Event
+
+
+@frozen(kw_only=True)
+class ReplayReport:
+    """Whether replaying the journal gives every stored record (I7).
+
+    `entries` were read, `unreadable` of them belong to subjects whose key was destroyed or to
+    nobody; `differing` are the users whose record the journal does not give.
+    """
+
+    records: int
+    entries: int
+    unreadable: int
+    differing: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every stored record was given by the journal."""
+        return not self.differing
+
+
+class Feed:
+    """Reads the journal of one messenger."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def changes(self, after: int, limit: int) -> list[GateChanged]:
+        """Return up to `limit` gate changes beyond a cursor, in order, at least once.
+
+        A forgotten user's changes are gone with the user.
+        """
+        found: list[GateChanged] = []
+        for chunk in self._chunks(after):
+            for entry, held, body in self._opened(chunk):
+                if body.gate is None or held.row.user_id is None:
+                    continue
+                found.append(_changed(held.row.user_id, body.gate, body.events[-1].at, entry))
+                if len(found) == limit:
+                    return found
+        return found
+
+    def history(self, user_id: str) -> list[Happening]:
+        """Return what the journal tells of a user, in order. Reads the whole journal."""
+        check_user_id(user_id)
+        held = self._archive.user(user_id)
+        if held is None or held.row.user_id is None:
+            return []
+        subject = held.subject
+        return [
+            Happening(at=event.at, event=event)
+            for chunk in self._chunks(0)
+            for entry in chunk
+            if entry.subject == subject
+            for event in self._open(entry, held).events
+        ]
+
+    def replay(self) -> ReplayReport:
+        """Replay the whole journal and compare it with every stored record, opened."""
+        held = {each.subject: each for each in self._rows()}
+        replayed: dict[bytes, Aggregate] = {}
+        broken: set[bytes] = set()
+        entries = unreadable = 0
+        for chunk in self._chunks(0):
+            for entry in chunk:
+                entries += 1
+                row = held.get(entry.subject)
+                if row is None:
+                    unreadable += 1
+                elif entry.subject not in broken:
+                    before = replayed.get(entry.subject, BLANK)
+                    after = _replay(before, self._open(entry, row).events)
+                    if after is None:
+                        broken.add(entry.subject)
+                    else:
+                        replayed[entry.subject] = after
+        differing = [
+            each.row.user_id or "(forgotten)"
+            for subject, each in held.items()
+            if subject in broken or replayed.get(subject) != each.aggregate
+        ]
+        return ReplayReport(
+            records=len(held),
+            entries=entries,
+            unreadable=unreadable,
+            differing=tuple(sorted(differing)),
+        )
+
+    def _rows(self) -> Iterator[Held]:
+        after = b""
+        archive = self._archive
+        while True:
+            found = archive.storage.scan(archive.space, after, _CHUNK)
+            for key, record in found:
+                if not is_sends_key(key):
+                    yield archive.open(key, record)
+            if len(found) < _CHUNK:
+                return
+            after = found[-1][0]
+
+    def _chunks(self, after: int) -> Iterator[list[Entry]]:
+        while True:
+            chunk = self._archive.storage.journal(self._archive.space, after, _CHUNK)
+            if chunk:
+                yield chunk
+            if len(chunk) < _CHUNK:
+                return
+            after = chunk[-1].cursor
+
+    def _opened(self, chunk: list[Entry]) -> Iterator[tuple[Entry, Held, JournalBody]]:
+        """Open the entries of subjects whose key is still there."""
+        rows = self._rows_of({entry.subject for entry in chunk})
+        for entry in chunk:
+            held = rows.get(entry.subject)
+            if held is not None:
+                yield entry, held, self._open(entry, held)
+
+    def _rows_of(self, subjects: set[bytes]) -> Mapping[bytes, Held]:
+        archive = self._archive
+        ordered = sorted(subjects)
+        aliases = [subject_alias(subject) for subject in ordered]
+        owners = archive.storage.find(archive.space, aliases)
+        keys = [found[0] for found in owners if found]
+        rows = (held for held in archive.load(keys) if held is not None)
+        return {held.subject: held for held in rows}
+
+    def _open(self, entry: Entry, held: Held) -> JournalBody:
+        keyring = self._archive.keyring
+        return decode_entry(keyring.open_entry(held.row.subject_key, entry.number, entry.body))
+
+
+def _changed(user_id: str, gate: Gate, at: datetime, entry: Entry) -> GateChanged:
+    return GateChanged(
+        user_id=user_id,
+        open=gate.open,
+        until=gate.until,
+        reason=gate.reason,
+        at=at,
+        cursor=entry.cursor,
+    )
+
+
+def _replay(aggregate: Aggregate, events: tuple[Event, ...]) -> Aggregate | None:
+    for event in events:
+        try:
+            aggregate = evolve(aggregate, event)
+        except TransitionRefused:
+            return None
+    return aggregate

@@ -1,0 +1,323 @@
+"""Identifier: the library for services that use threads.
+
+Knows threads: who waits, for how long, and in which lane an adapter is called. Refuses to know
+rules or stores; it drives the engine's flows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from abonent.core.agreements import Agreement
+from abonent.core.numbers import SubscriberNumber
+from abonent.core.owed import Gate
+from abonent.core.parties import Consent, Messenger, check_instant
+from abonent.core.policy import Policy
+from abonent.core.rules import Rules
+from abonent.core.standing import Standing
+from abonent.engine.assembly import SystemClock, assemble
+from abonent.engine.commits import Task
+from abonent.engine.effects import (
+    Alarm,
+    Call,
+    Flow,
+    Lane,
+    Read,
+    Spawn,
+    Submit,
+    SubmitAll,
+    guarded,
+)
+from abonent.engine.inbound import Received
+from abonent.engine.loop import SweepReport
+from abonent.errors import AbonentError, GateClosed
+from abonent.feed import Feed, GateChanged, Happening, ReplayReport
+from abonent.ports import (
+    Clock,
+    KeyProvider,
+    LateAnswer,
+    Notice,
+    NumberRouter,
+    OneTimeCode,
+    OperatorGateway,
+    PossessionCheck,
+    Storage,
+)
+
+T = TypeVar("T")
+QUEUED_PER_PLACE = 4
+"""Effects that may queue for each place in a lane; the rest wait for the next sweep."""
+
+
+class Identifier:
+    """Identifies the users of one messenger, keeps that true, and can prove it did.
+
+    Safe for any number of threads; a context manager. Every call may raise `StorageError`; nothing
+    is half-done then. What is owed to operators and users after a commit is performed at once, for
+    as long as `policy.inline_wait` allows, and by `sweep` otherwise: call `sweep` every second.
+
+    Args:
+        messenger: whose users these are.
+        storage: where they are kept; it is closed with the identifier.
+        keys: the root keys.
+        possession: how a user proves to hold a number.
+        agreements: those of this messenger.
+        gateways: the links to operators, by operator id.
+        router: which operator serves a number; needed where operators are asked.
+        rules: a rule set by name, for what-if runs; None takes the one in force.
+        policy: the messenger's own choices.
+        clock: tells the time.
+        alarm: called with what a person has to look at.
+        unsafe_test_doubles: accept adapters that are for tests only (P12).
+
+    Raises:
+        SetupError, CallerError: the parts do not fit together; nothing was started.
+    """
+
+    def __init__(
+        self,
+        *,
+        messenger: Messenger,
+        storage: Storage,
+        keys: KeyProvider,
+        possession: PossessionCheck,
+        agreements: Iterable[Agreement] = (),
+        gateways: Mapping[str, OperatorGateway] | None = None,
+        router: NumberRouter | None = None,
+        rules: Rules | None = None,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+        alarm: Callable[[Alarm], object] | None = None,
+        unsafe_test_doubles: bool = False,
+    ) -> None:
+        self._engine = assemble(
+            messenger=messenger,
+            storage=storage,
+            keys=keys,
+            possession=possession,
+            agreements=agreements,
+            gateways=dict(gateways or {}),
+            router=router,
+            rules=rules,
+            policy=policy or Policy(),
+            clock=clock or SystemClock(),
+            alarm=alarm,
+            unsafe_test_doubles=unsafe_test_doubles,
+        )
+        self._loop = self._engine.loop
+        self._calls = self._engine.calls
+        self._feed = Feed(self._engine.archive)
+        self._lanes: dict[str, ThreadPoolExecutor] = {}
+        self._lanes_mutex = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what runs, settle it, and close the store. Closing twice is allowed."""
+        for lane in self._lanes.values():
+            lane.shutdown(wait=True)
+        try:
+            self._loop.commits.close()
+        finally:
+            self._engine.archive.storage.close()
+
+    # --- the person who is identified ----------------------------------------------------------
+
+    def claim(self, user_id: str, number: str, *, locale: str = "") -> Standing:
+        """Claim a number for a user; a code is on its way when this returns.
+
+        The same claim again sends a new code from the resend instant on, nothing before.
+
+        Args:
+            user_id: the messenger's own opaque id, 1–128 characters.
+            number: what the user typed, in any spelling.
+            locale: a language tag (RFC 5646) handed to the sender of codes.
+
+        Raises:
+            UserInputError: not a number that can be identified.
+            Refused: no agreement, no rules in force, a budget is spent, operator unknown.
+            Unavailable: the router is out of reach.
+        """
+        return self._drive(self._calls.claim(user_id, number, locale))
+
+    def prove(self, user_id: str, proof: OneTimeCode | str) -> Standing:
+        """Offer the proof of possession. A wrong one is no error: the standing says what is left.
+
+        Raises:
+            InvalidCode: not 4 to 10 ASCII digits; not counted as a try.
+            NothingToProve, UnknownUser: there is no claim.
+            CodeSpent, TooManyFailures: the try was not admitted and not counted.
+        """
+        return self._drive(self._calls.prove(user_id, proof))
+
+    def standing(self, user_id: str) -> Standing:
+        """Say where a user stands and what they may do next."""
+        return self._calls.standing(user_id)
+
+    def gate(self, user_id: str) -> Gate:
+        """Tell whether this user may transmit messages now.
+
+        Closed, with `Reason.CANNOT_SAY`, if the store is out of reach (S32).
+        """
+        return self._calls.gate(user_id)
+
+    def require_open(self, user_id: str) -> None:
+        """Do nothing if this user may transmit messages now.
+
+        Raises:
+            GateClosed: they must not; `reason` says why.
+        """
+        require_open(self.gate(user_id))
+
+    def disclose(
+        self, user_id: str, *, to: str, purpose: str, consent: Consent | None
+    ) -> SubscriberNumber:
+        """Return a user's number for a third party, and journal that it was given (S34).
+
+        Raises:
+            ConsentMissing: no consent of this user covers this recipient and purpose now.
+            UnknownUser: not identified.
+        """
+        return self._drive(self._calls.disclose(user_id, to, purpose, consent))
+
+    def forget(self, user_id: str) -> bool:
+        """Erase a user: number, indexes, state and the key of their journal.
+
+        What operators recorded is withdrawn; failure budgets outlive the user until they run out.
+        Returns False if nothing was held.
+        """
+        return self._drive(self._calls.forget(user_id))
+
+    # --- operators and time ----------------------------------------------------------------------
+
+    def receive(
+        self, item: Notice | LateAnswer, *, received_at: datetime | None = None
+    ) -> Received:
+        """Take a notice or late answer that an operator sent by itself and that was verified.
+
+        Args:
+            item: what arrived.
+            received_at: when, by our clock; None for now.
+
+        Raises:
+            UnknownOperator: no gateway is configured for it.
+            NaiveInstant: `received_at` has no time zone.
+        """
+        return self._drive(self._engine.inbound.receive(item, self._arrived(received_at)))
+
+    def receive_many(
+        self, items: Iterable[Notice | LateAnswer], *, received_at: datetime | None = None
+    ) -> list[Received | AbonentError]:
+        """Take several, each judged on its own: the error of one is its place in the list."""
+        at = self._arrived(received_at)
+        results: list[Received | AbonentError] = []
+        for item in items:
+            try:
+                results.append(self._drive(self._engine.inbound.receive(item, at)))
+            except AbonentError as error:
+                results.append(error)
+        return results
+
+    def sweep(self, *, limit: int = 10_000) -> SweepReport:
+        """Settle what is due now and try what is owed. Any number of processes may sweep."""
+        return self._drive(self._loop.sweep(limit))
+
+    def _arrived(self, received_at: datetime | None) -> datetime:
+        return self._loop.clock.now() if received_at is None else check_instant(received_at)
+
+    # --- the journal ----------------------------------------------------------------------------------
+
+    def changes(self, *, after: int = 0, limit: int = 1000) -> list[GateChanged]:
+        """Return changes of gates beyond a cursor, in order, at least once."""
+        return self._feed.changes(after, limit)
+
+    def history(self, user_id: str) -> list[Happening]:
+        """Return what the journal tells of a user. It reads the whole journal: not for every call."""
+        return self._feed.history(user_id)
+
+    def replay(self) -> ReplayReport:
+        """Replay the journal and compare it with every stored record."""
+        self._loop.commits.flush()
+        return self._feed.replay()
+
+    # --- driving flows ----------------------------------------------------------------------------------
+
+    def _drive(self, flow: Flow[T]) -> T:
+        answer: Any = None
+        error: AbonentError | None = None
+        while True:
+            try:
+                request = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, error = None, None
+            try:
+                answer = self._answer(request)
+            except AbonentError as raised:
+                error = raised
+
+    def _answer(self, request: Any) -> Any:
+        if type(request) is Submit:
+            return self._loop.commits.submit(Task(request.keys, request.work))
+        if type(request) is Call:
+            return guarded(request.lane, request.function, request.arguments)
+        if type(request) is Read:
+            return request.function(*request.arguments)
+        if type(request) is Spawn:
+            return self._spawn(request.flows)
+        if type(request) is SubmitAll:
+            tasks = [Task(each.keys, each.work) for each in request.tasks]
+            self._loop.commits.submit_all(tasks)
+            return [task.error or task.result for task in tasks]
+        raise TypeError(f"a flow asked for {type(request).__name__}")
+
+    def _spawn(self, lanes: tuple[Lane, ...]) -> list[Any]:
+        started: list[tuple[int, Future[Any]]] = []
+        results: list[Any] = [None] * len(lanes)
+        for position, lane in enumerate(lanes):
+            if lane.prompt:
+                results[position] = self._drive(lane.flow())
+                continue
+            future = self._start(lane)
+            if future is not None:
+                started.append((position, future))
+        if started:
+            seconds = self._loop.policy.inline_wait.total_seconds()
+            done, _ = wait([future for _, future in started], timeout=seconds)
+            for position, future in started:
+                if future in done:
+                    results[position] = future.result()
+        return results
+
+    def _start(self, lane: Lane) -> Future[Any] | None:
+        """Start a flow in its lane's own threads, unless too much waits there already (P26)."""
+        with self._lanes_mutex:
+            pool = self._lanes.get(lane.name)
+            if pool is None:
+                pool = ThreadPoolExecutor(lane.width, thread_name_prefix=f"abonent-{lane.name}")
+                self._lanes[lane.name] = pool
+        if pool._work_queue.qsize() >= lane.width * QUEUED_PER_PLACE:
+            return None
+        return pool.submit(lambda: self._drive(lane.flow()))
+
+
+def require_open(gate: Gate) -> None:
+    """Raise unless a gate is open."""
+    if not gate.open:
+        reason = None if gate.reason is None else gate.reason.value
+        raise GateClosed("this user must not transmit messages", reason=reason)

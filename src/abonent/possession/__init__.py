@@ -1,0 +1,8 @@
+"""Ways to find out whether a user holds a number.
+
+Knows possession checks. Refuses to know what an identification is.
+"""
+
+from abonent.possession.codes import OneTimeCodes
+
+__all__ = ["OneTimeCodes"]

@@ -1,0 +1,52 @@
+"""One-time codes of our own: sent to the number, typed by the user.
+
+Knows how to hand a code to a sender and to compare it. Refuses to make codes: the engine derives
+them, and they are never stored.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from abonent.ports import (
+    Begun,
+    CodeMessage,
+    CodeSender,
+    OneTimeCode,
+    PossessionClaim,
+    PossessionFeatures,
+    Verdict,
+)
+from abonent.sealing import same_code
+
+
+@frozen(repr=False)
+class OneTimeCodes:
+    """Possession is proven by the code that was sent to the number.
+
+    `prompt`: the sender returns without waiting for a network, so the caller's thread calls it.
+    """
+
+    sender: CodeSender
+    prompt: bool = False
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """The comparison is local: its verdict is committed together with the charge."""
+        return PossessionFeatures(local=True, prompt=self.prompt)
+
+    @property
+    def test_double(self) -> bool:
+        """A double as sender makes this a double too (P12)."""
+        return bool(getattr(self.sender, "test_double", False))
+
+    def begin(self, claim: PossessionClaim) -> Begun:
+        """Send the code of this claim."""
+        self.sender.send(
+            CodeMessage(id=claim.id, number=claim.number, code=claim.code, locale=claim.locale)
+        )
+        return Begun()
+
+    def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+        """Compare as text, in constant time (P8)."""
+        return Verdict.PROVEN if same_code(proof, claim.code) else Verdict.FAILED

@@ -1,0 +1,331 @@
+"""Keys, sealed records, blind indexes and derived codes.
+
+Knows how to keep a secret: AES-256-GCM (NIST SP 800-38D) bound to the place of what it seals,
+HMAC-SHA-256 (RFC 2104) for indexes and codes, HKDF (RFC 5869) for a key a purpose.
+Refuses to know what it seals. No key, code or number is ever shown by a repr or error here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from abonent.core.numbers import SubscriberNumber
+from abonent.errors import (
+    InvalidValue,
+    KeyMaterialInvalid,
+    KeyUnavailable,
+    RecordDamaged,
+    UnknownQuery,
+)
+from abonent.ports import KeyProvider, Keys, OneTimeCode
+
+_NONCE: Final = 12
+TAG_LENGTH: Final = 16
+"""Bytes of a keyed index, a row's key and a subject's id."""
+_KEY: Final = 32
+_MODE_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+# --- where root keys come from --------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class MemoryKeys:
+    """Keys that the application holds: from its own secret store, or random for a test."""
+
+    _keys: Keys
+
+    @classmethod
+    def random(cls, key_id: str = "k1") -> MemoryKeys:
+        """Return one fresh key. Gone with the process."""
+        return cls(Keys(current=key_id, roots={key_id: secrets.token_bytes(_KEY)}))
+
+    def keys(self) -> Keys:
+        """Return them."""
+        return self._keys
+
+
+@frozen
+class FileKeys:
+    """Keys in a JSON file that only its owner may read: `{"current": id, "keys": {id: base64}}`."""
+
+    path: Path = field(converter=Path)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], key_id: str = "k1") -> FileKeys:
+        """Write a file with one fresh key, mode 0600. An existing file is never touched.
+
+        Raises:
+            KeyMaterialInvalid: it exists, or cannot be written.
+        """
+        made = Keys(current=key_id, roots={key_id: secrets.token_bytes(_KEY)})
+        text = {each: base64.b64encode(root).decode() for each, root in made.roots.items()}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise KeyMaterialInvalid(f"cannot create the key file: {error.strerror}") from None
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            json.dump({"current": made.current, "keys": text}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        return cls(Path(path))
+
+    def keys(self) -> Keys:
+        """Read the file.
+
+        Raises:
+            KeyUnavailable: there is no such file.
+            KeyMaterialInvalid: others may read it, or it does not hold keys.
+        """
+        try:
+            mode = self.path.stat().st_mode
+            text = self.path.read_text("ascii")
+        except FileNotFoundError:
+            raise KeyUnavailable(f"there is no key file {self.path.name}") from None
+        except (OSError, UnicodeDecodeError):
+            raise KeyMaterialInvalid(f"the key file {self.path.name} cannot be read") from None
+        if mode & _MODE_OF_OTHERS:
+            raise KeyMaterialInvalid(f"others may read the key file {self.path.name}: chmod 600")
+        return _keys_from_json(text, self.path.name)
+
+
+@frozen
+class EnvironmentKeys:
+    """Keys in an environment variable, as the JSON text that `FileKeys` keeps in a file."""
+
+    variable: str = "ABONENT_KEYS"
+
+    def keys(self) -> Keys:
+        """Read the variable.
+
+        Raises:
+            KeyUnavailable: it is not set.
+            KeyMaterialInvalid: it does not hold keys.
+        """
+        text = os.environ.get(self.variable)
+        if not text:
+            raise KeyUnavailable(f"the environment variable {self.variable} is not set")
+        return _keys_from_json(text, self.variable)
+
+
+def _keys_from_json(text: str, source: str) -> Keys:
+    try:
+        parts: Any = json.loads(text)
+        encoded: Mapping[str, str] = parts["keys"]
+        roots = {each: base64.b64decode(root, validate=True) for each, root in encoded.items()}
+        return Keys(current=parts["current"], roots=roots)
+    except InvalidValue as error:
+        raise KeyMaterialInvalid(f"{source}: {error.args[0]}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+        raise KeyMaterialInvalid(f"{source} does not hold keys") from None
+
+
+# --- the keyring -----------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class _Purposes:
+    """The keys of one root, one for each purpose; ciphers are built once."""
+
+    row: AESGCM
+    query: AESGCM
+    index: bytes
+    code: bytes
+
+
+def _purposes(root: bytes) -> _Purposes:
+    def derive(purpose: str) -> bytes:
+        info = f"abonent/1/{purpose}".encode()
+        return HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=info).derive(root)
+
+    return _Purposes(
+        row=AESGCM(derive("row")),
+        query=AESGCM(derive("query")),
+        index=derive("index"),
+        code=derive("code"),
+    )
+
+
+class Keyring:
+    """Seals, opens, indexes and derives for one messenger."""
+
+    def __init__(self, provider: KeyProvider, messenger: str) -> None:
+        """Take the keys once; a rotation builds a new identifier.
+
+        Raises:
+            KeyUnavailable, KeyMaterialInvalid: from the provider.
+        """
+        keys = provider.keys()
+        self.current = keys.current
+        self._messenger = messenger.encode()
+        self._purposes = {each: _purposes(root) for each, root in keys.roots.items()}
+        self._header = _header(keys.current)
+        current = self._purposes[keys.current]
+        older = [made for each, made in self._purposes.items() if each != keys.current]
+        self._sealing = current
+        self._indexes = tuple(each.index for each in (current, *older))
+
+    def __repr__(self) -> str:
+        return f"Keyring(current={self.current!r}, ids={sorted(self._purposes)!r})"
+
+    # indexes
+
+    def _tags(self, purpose: bytes, text: str) -> tuple[bytes, ...]:
+        message = b"\0".join((purpose, self._messenger, text.encode()))
+        return tuple(hmac.digest(key, message, "sha256")[:TAG_LENGTH] for key in self._indexes)
+
+    def user_tags(self, user_id: str) -> tuple[bytes, ...]:
+        """Return the keyed hashes of a user id under every live key, the current one first."""
+        return self._tags(b"user", user_id)
+
+    def number_tags(self, number: SubscriberNumber) -> tuple[bytes, ...]:
+        """Return the blind indexes of a number under every live key, the current one first."""
+        return self._tags(b"number", number.e164)
+
+    # rows
+
+    def seal_row(self, key: bytes, version: int, body: bytes) -> bytes:
+        """Seal a row for its place: it opens under this key and version only."""
+        nonce = os.urandom(_NONCE)
+        sealed = self._sealing.row.encrypt(nonce, body, self._place(key, version))
+        return self._header + nonce + sealed
+
+    def open_row(self, key: bytes, version: int, sealed: bytes) -> bytes:
+        """Open a row.
+
+        Raises:
+            KeyUnavailable: it was sealed under a key that is not there; `key_id` names it.
+            RecordDamaged: it is damaged, forged, or was moved from another place.
+        """
+        key_id, rest = _split(sealed)
+        purposes = self._purposes.get(key_id)
+        if purposes is None:
+            raise KeyUnavailable(f"a record is sealed under key {key_id}", key_id=key_id)
+        try:
+            return purposes.row.decrypt(rest[:_NONCE], rest[_NONCE:], self._place(key, version))
+        except (InvalidTag, ValueError):
+            message = f"a record does not open under key {key_id}: damaged, moved or a wrong key"
+            raise RecordDamaged(message) from None
+
+    def _place(self, key: bytes, version: int) -> bytes:
+        return b"row\0" + self._messenger + b"\0" + key + version.to_bytes(8, "big")
+
+    # journal entries
+
+    def seal_entry(self, subject_key: bytes, number: int, body: bytes) -> bytes:
+        """Seal a journal entry under the key of its subject, for its place."""
+        nonce = os.urandom(_NONCE)
+        return nonce + AESGCM(subject_key).encrypt(nonce, body, self._entry_place(number))
+
+    def open_entry(self, subject_key: bytes, number: int, sealed: bytes) -> bytes:
+        """Open a journal entry.
+
+        Raises:
+            RecordDamaged: it is damaged, forged, or was moved from another place.
+        """
+        nonce, rest = sealed[:_NONCE], sealed[_NONCE:]
+        try:
+            return AESGCM(subject_key).decrypt(nonce, rest, self._entry_place(number))
+        except (InvalidTag, ValueError):
+            raise RecordDamaged("a journal entry does not open: damaged or moved") from None
+
+    def _entry_place(self, number: int) -> bytes:
+        return b"entry\0" + self._messenger + b"\0" + number.to_bytes(8, "big")
+
+    def stranger_key(self) -> bytes:
+        """Return the subject key under which answers that belong to nobody are journaled."""
+        return hmac.digest(self._sealing.code, b"strangers\0" + self._messenger, "sha256")
+
+    # query ids
+
+    def query_id(self, key: bytes) -> str:
+        """Return a fresh query id that leads back to a row, for us alone."""
+        nonce = os.urandom(_NONCE)
+        sealed = self._sealing.query.encrypt(nonce, key, b"query\0" + self._messenger)
+        return base64.urlsafe_b64encode(self._header + nonce + sealed).decode().rstrip("=")
+
+    def row_of_query(self, query_id: str) -> bytes:
+        """Return the row key in a query id of ours.
+
+        Raises:
+            UnknownQuery: we did not make it.
+        """
+        try:
+            raw = base64.b64decode(
+                query_id + "=" * (-len(query_id) % 4), altchars=b"-_", validate=True
+            )
+            key_id, rest = _split(raw)
+            cipher = self._purposes[key_id].query
+            return cipher.decrypt(rest[:_NONCE], rest[_NONCE:], b"query\0" + self._messenger)
+        except (InvalidTag, ValueError, KeyError, RecordDamaged):
+            raise UnknownQuery("we asked no question with this id") from None
+
+    # one-time codes
+
+    def one_time_code(
+        self, *, claim: str, number: SubscriberNumber, issue: int, key_id: str, digits: int
+    ) -> OneTimeCode:
+        """Derive the code of one issue of a claim. It is never stored, so a retry has the same.
+
+        Raises:
+            KeyUnavailable: the key it was issued under is not there.
+        """
+        purposes = self._purposes.get(key_id)
+        if purposes is None:
+            raise KeyUnavailable(f"a code was issued under key {key_id}", key_id=key_id)
+        parts = (b"code", self._messenger, claim.encode(), number.e164.encode(), b"%d" % issue)
+        digest = hmac.digest(purposes.code, b"\0".join(parts), "sha256")
+        # 128 bits make the bias of the remainder smaller than 2**-94.
+        value = int.from_bytes(digest[:16], "big") % 10**digits
+        return OneTimeCode(f"{value:0{digits}d}")
+
+
+def same_code(one: OneTimeCode, other: OneTimeCode) -> bool:
+    """Compare two codes as text, in constant time."""
+    return hmac.compare_digest(one.digits.encode(), other.digits.encode())
+
+
+def new_subject_key() -> bytes:
+    """Return the random key of a new subject's journal."""
+    return secrets.token_bytes(_KEY)
+
+
+def subject_of(subject_key: bytes) -> bytes:
+    """Return the id of a subject: the fingerprint of its key, which says nothing without it."""
+    return sha256(b"abonent/1/subject" + subject_key).digest()[:TAG_LENGTH]
+
+
+def new_id() -> str:
+    """Return a fresh random id of 128 bits, as 22 characters (I11)."""
+    return secrets.token_urlsafe(16)
+
+
+def _header(key_id: str) -> bytes:
+    return bytes((len(key_id),)) + key_id.encode()
+
+
+def _split(sealed: bytes) -> tuple[str, bytes]:
+    if not sealed:
+        raise RecordDamaged("a sealed record is empty")
+    length = sealed[0] + 1
+    try:
+        return sealed[1:length].decode("ascii"), sealed[length:]
+    except UnicodeDecodeError:
+        raise RecordDamaged("a sealed record has no key id") from None

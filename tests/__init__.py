@@ -1,0 +1,1 @@
+"""The tests mirror src/abonent; what cuts across it has folders of its own."""

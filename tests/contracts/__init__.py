@@ -1,0 +1,1 @@
+"""Behaviour suites for ports: whatever implements one has to pass its suite."""
