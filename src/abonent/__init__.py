@@ -1,33 +1,41 @@
-"""abonent: identify a messenger's users by subscriber number, and keep that true."""
+"""abonent: identify a messenger's users by subscriber number, and keep that true.
 
-from abonent.aio import AsyncIdentifier
-from abonent.core.agreements import Agreement
-from abonent.core.events import Ignored, Outcome
-from abonent.core.numbers import SubscriberNumber, parse_number
-from abonent.core.owed import Gate
-from abonent.core.parties import Consent, Messenger, MessengerKind, Operator
-from abonent.core.policy import Policy
-from abonent.core.rules import (
-    DRAFT_2017,
-    RESOLUTION_1279,
-    RESOLUTION_1801,
-    Rules,
-    rules_in_force,
-)
-from abonent.core.standing import Action, NextStep, Standing, Status
-from abonent.core.states import Basis, NoticeKind, Reason
-from abonent.engine.assembly import SystemClock
-from abonent.engine.effects import Alarm, AlarmKind
-from abonent.engine.inbound import Received
-from abonent.engine.loop import SweepReport
-from abonent.errors import AbonentError
-from abonent.feed import GateChanged, Happening, ReplayReport
-from abonent.identifier import Identifier
-from abonent.ports import LateAnswer, Notice, OneTimeCode
-from abonent.possession import OneTimeCodes
-from abonent.routing import NumberingPlan
-from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
-from abonent.stores import MemoryStorage, SqliteStorage
+The façade: sorted names, nothing else. Each name is imported when it is first used, so that
+importing the package costs next to nothing and who uses threads never loads asyncio.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from abonent.aio import AsyncIdentifier
+    from abonent.core.agreements import Agreement
+    from abonent.core.events import Ignored, Outcome
+    from abonent.core.numbers import SubscriberNumber, parse_number
+    from abonent.core.owed import Gate
+    from abonent.core.parties import Consent, Messenger, MessengerKind, Operator
+    from abonent.core.policy import Policy
+    from abonent.core.rules import (
+        DRAFT_2017,
+        RESOLUTION_1279,
+        RESOLUTION_1801,
+        Rules,
+        rules_in_force,
+    )
+    from abonent.core.standing import Action, NextStep, Standing, Status
+    from abonent.core.states import Basis, NoticeKind, Reason
+    from abonent.engine.assembly import SystemClock
+    from abonent.engine.effects import Alarm, AlarmKind
+    from abonent.engine.inbound import Received
+    from abonent.engine.loop import SweepReport
+    from abonent.errors import AbonentError
+    from abonent.feed import GateChanged, Happening, ReplayReport
+    from abonent.identifier import Identifier
+    from abonent.ports import LateAnswer, Notice, OneTimeCode
+    from abonent.possession import OneTimeCodes
+    from abonent.routing import NumberingPlan
+    from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
+    from abonent.stores import MemoryStorage, SqliteStorage
 
 __all__ = [
     "DRAFT_2017",
@@ -75,3 +83,62 @@ __all__ = [
     "parse_number",
     "rules_in_force",
 ]
+
+_HOMES = {
+    "AbonentError": "abonent.errors",
+    "Action": "abonent.core.standing",
+    "Agreement": "abonent.core.agreements",
+    "Alarm": "abonent.engine.effects",
+    "AlarmKind": "abonent.engine.effects",
+    "AsyncIdentifier": "abonent.aio",
+    "Basis": "abonent.core.states",
+    "Consent": "abonent.core.parties",
+    "DRAFT_2017": "abonent.core.rules",
+    "EnvironmentKeys": "abonent.sealing",
+    "FileKeys": "abonent.sealing",
+    "Gate": "abonent.core.owed",
+    "GateChanged": "abonent.feed",
+    "Happening": "abonent.feed",
+    "Identifier": "abonent.identifier",
+    "Ignored": "abonent.core.events",
+    "LateAnswer": "abonent.ports",
+    "MemoryKeys": "abonent.sealing",
+    "MemoryStorage": "abonent.stores",
+    "Messenger": "abonent.core.parties",
+    "MessengerKind": "abonent.core.parties",
+    "NextStep": "abonent.core.standing",
+    "Notice": "abonent.ports",
+    "NoticeKind": "abonent.core.states",
+    "NumberingPlan": "abonent.routing",
+    "OneTimeCode": "abonent.ports",
+    "OneTimeCodes": "abonent.possession",
+    "Operator": "abonent.core.parties",
+    "Outcome": "abonent.core.events",
+    "Policy": "abonent.core.policy",
+    "RESOLUTION_1279": "abonent.core.rules",
+    "RESOLUTION_1801": "abonent.core.rules",
+    "Reason": "abonent.core.states",
+    "Received": "abonent.engine.inbound",
+    "ReplayReport": "abonent.feed",
+    "Rules": "abonent.core.rules",
+    "SqliteStorage": "abonent.stores",
+    "Standing": "abonent.core.standing",
+    "Status": "abonent.core.standing",
+    "SubscriberNumber": "abonent.core.numbers",
+    "SweepReport": "abonent.engine.loop",
+    "SystemClock": "abonent.engine.assembly",
+    "parse_number": "abonent.core.numbers",
+    "rules_in_force": "abonent.core.rules",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'abonent' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,8 +23,10 @@ from abonent.core.policy import Policy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
+from abonent.engine.calls import require_open
 from abonent.engine.commits import Task
 from abonent.engine.effects import (
+    QUEUED_PER_PLACE,
     Alarm,
     Call,
     Flow,
@@ -43,7 +45,6 @@ from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
-from abonent.identifier import QUEUED_PER_PLACE, require_open
 from abonent.ports import Clock, KeyProvider, LateAnswer, Notice, OneTimeCode, Storage
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ class AsyncIdentifier:
             for pool in (self._writer, self._readers, *self._lanes.values()):
                 pool.shutdown(wait=False)
 
-    # --- the person who is identified ----------------------------------------------------------
+    # --- the person who is identified ------------------------------------------------
 
     async def claim(self, user_id: str, number: str, *, locale: str = "") -> Standing:
         """See `Identifier.claim`."""
@@ -167,7 +168,7 @@ class AsyncIdentifier:
         """See `Identifier.forget`."""
         return await self._drive(self._calls.forget(user_id))
 
-    # --- operators and time ----------------------------------------------------------------------
+    # --- operators and time ----------------------------------------------------------
 
     async def receive(
         self, item: Notice | LateAnswer, *, received_at: datetime | None = None
@@ -195,7 +196,7 @@ class AsyncIdentifier:
     def _arrived(self, received_at: datetime | None) -> datetime:
         return self._loop.clock.now() if received_at is None else check_instant(received_at)
 
-    # --- the journal ------------------------------------------------------------------------------
+    # --- the journal -----------------------------------------------------------------
 
     async def changes(self, *, after: int = 0, limit: int = 1000) -> list[GateChanged]:
         """See `Identifier.changes`."""
@@ -210,7 +211,7 @@ class AsyncIdentifier:
         await self._in_thread(self._readers, self._loop.commits.flush)
         return await self._in_thread(self._readers, self._feed.replay)
 
-    # --- driving flows ------------------------------------------------------------------------------
+    # --- driving flows ---------------------------------------------------------------
 
     async def _in_thread(
         self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any

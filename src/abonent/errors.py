@@ -52,7 +52,7 @@ class AbonentError(Exception):
         return f"[{self.code}] {super().__str__()}"
 
 
-# --- the caller's code -----------------------------------------------------------------------
+# --- the caller's code --------------------------------------------------------------
 
 
 class CallerError(AbonentError):
@@ -141,7 +141,7 @@ class UsedAfterFork(CallerError):
     remedy = "Build the identifier in the child process."
 
 
-# --- the person who is being identified ---------------------------------------------------------
+# --- the person who is being identified ---------------------------------------------
 
 
 class UserInputError(AbonentError):
@@ -189,13 +189,13 @@ class NumberNotAllowed(InvalidNumber):
 
 
 class InvalidCode(UserInputError):
-    """A one-time code is 4 to 10 ASCII digits and nothing else (P8). It was not counted as a try."""
+    """A code is 4 to 10 ASCII digits and nothing else (P8). It was not counted as a try."""
 
     code = "CODE_FORMAT"
     remedy = "Ask the user to type the digits of the code, nothing else."
 
 
-# --- refused by the rules ------------------------------------------------------------------------
+# --- refused by the rules -----------------------------------------------------------
 
 
 class Refused(AbonentError):
@@ -262,7 +262,7 @@ class GateClosed(Refused):
     remedy = "Do not transmit; identify the user first."
 
 
-# --- whoever configured the messenger -------------------------------------------------------------
+# --- whoever configured the messenger -----------------------------------------------
 
 
 class SetupError(AbonentError):
@@ -274,7 +274,7 @@ class SetupError(AbonentError):
 
 
 class PolicyIncomplete(SetupError):
-    """The rule set leaves a figure open and the policy does not give it; `figure` names it (S31)."""
+    """The rules leave a figure open and the policy does not give it; `figure` names it (S31)."""
 
     code = "POLICY_INCOMPLETE"
 
@@ -320,7 +320,7 @@ class NumberingPlanError(SetupError):
         self.line = line
 
 
-# --- operators and other adapters -----------------------------------------------------------------
+# --- operators and other adapters ---------------------------------------------------
 
 
 class AdapterError(AbonentError):
@@ -378,7 +378,7 @@ class UnknownQuery(AdapterError):
     remedy = "Return the query id of the question unchanged."
 
 
-# --- the store --------------------------------------------------------------------------------------
+# --- the store ----------------------------------------------------------------------
 
 
 class StorageError(AbonentError):
@@ -441,7 +441,7 @@ class Contended(StorageError):
     retryable = True
 
 
-# --- ourselves --------------------------------------------------------------------------------------
+# --- ourselves ----------------------------------------------------------------------
 
 
 class TransitionRefused(AbonentError):

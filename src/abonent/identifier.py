@@ -21,8 +21,10 @@ from abonent.core.policy import Policy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
+from abonent.engine.calls import require_open
 from abonent.engine.commits import Task
 from abonent.engine.effects import (
+    QUEUED_PER_PLACE,
     Alarm,
     Call,
     Flow,
@@ -35,7 +37,7 @@ from abonent.engine.effects import (
 )
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
-from abonent.errors import AbonentError, GateClosed
+from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.ports import (
     Clock,
@@ -50,8 +52,6 @@ from abonent.ports import (
 )
 
 T = TypeVar("T")
-QUEUED_PER_PLACE = 4
-"""Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 
 class Identifier:
@@ -135,7 +135,7 @@ class Identifier:
         finally:
             self._engine.archive.storage.close()
 
-    # --- the person who is identified ----------------------------------------------------------
+    # --- the person who is identified ------------------------------------------------
 
     def claim(self, user_id: str, number: str, *, locale: str = "") -> Standing:
         """Claim a number for a user; a code is on its way when this returns.
@@ -202,7 +202,7 @@ class Identifier:
         """
         return self._drive(self._calls.forget(user_id))
 
-    # --- operators and time ----------------------------------------------------------------------
+    # --- operators and time ----------------------------------------------------------
 
     def receive(
         self, item: Notice | LateAnswer, *, received_at: datetime | None = None
@@ -239,14 +239,14 @@ class Identifier:
     def _arrived(self, received_at: datetime | None) -> datetime:
         return self._loop.clock.now() if received_at is None else check_instant(received_at)
 
-    # --- the journal ----------------------------------------------------------------------------------
+    # --- the journal -----------------------------------------------------------------
 
     def changes(self, *, after: int = 0, limit: int = 1000) -> list[GateChanged]:
         """Return changes of gates beyond a cursor, in order, at least once."""
         return self._feed.changes(after, limit)
 
     def history(self, user_id: str) -> list[Happening]:
-        """Return what the journal tells of a user. It reads the whole journal: not for every call."""
+        """Return what the journal tells of a user. It reads the whole journal."""
         return self._feed.history(user_id)
 
     def replay(self) -> ReplayReport:
@@ -254,7 +254,7 @@ class Identifier:
         self._loop.commits.flush()
         return self._feed.replay()
 
-    # --- driving flows ----------------------------------------------------------------------------------
+    # --- driving flows ---------------------------------------------------------------
 
     def _drive(self, flow: Flow[T]) -> T:
         answer: Any = None
@@ -314,10 +314,3 @@ class Identifier:
         if pool._work_queue.qsize() >= lane.width * QUEUED_PER_PLACE:
             return None
         return pool.submit(lambda: self._drive(lane.flow()))
-
-
-def require_open(gate: Gate) -> None:
-    """Raise unless a gate is open."""
-    if not gate.open:
-        reason = None if gate.reason is None else gate.reason.value
-        raise GateClosed("this user must not transmit messages", reason=reason)

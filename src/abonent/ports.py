@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -23,7 +23,7 @@ from abonent.core.parties import check_instant_field
 from abonent.core.states import NoticeKind
 from abonent.errors import InvalidCode, InvalidValue
 
-# --- time, keys ------------------------------------------------------------------------------------
+# --- time, keys ----------------------------------------------------------------------
 
 
 class Clock(Protocol):
@@ -73,7 +73,7 @@ class KeyProvider(Protocol):
         ...
 
 
-# --- storage ---------------------------------------------------------------------------------------
+# --- storage ------------------------------------------------------------------------
 
 
 @frozen
@@ -206,7 +206,7 @@ class Storage(Protocol):
         ...
 
 
-# --- routing ---------------------------------------------------------------------------------------
+# --- routing ------------------------------------------------------------------------
 
 
 class Unrouted(Enum):
@@ -238,7 +238,7 @@ class AsyncNumberRouter(Protocol):
         ...
 
 
-# --- operators -------------------------------------------------------------------------------------
+# --- operators ----------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
@@ -367,12 +367,12 @@ class LateAnswer:
     outcome: Outcome
 
 
-# --- possession ------------------------------------------------------------------------------------
+# --- possession ---------------------------------------------------------------------
 
 _CODE: Final = re.compile(r"[0-9]{4,10}", re.ASCII)
 
 
-def _is_code(_: object, attribute: object, value: object) -> None:
+def _is_code(_: object, attribute: object, value: Any) -> None:
     if not isinstance(value, str) or not _CODE.fullmatch(value):
         raise InvalidCode("a code is 4 to 10 digits 0-9, nothing else")
 
@@ -498,6 +498,6 @@ class CodeSender(Protocol):
 
 @runtime_checkable
 class Double(Protocol):
-    """Marks adapters that are for tests only; an identifier refuses them unless built for it (P12)."""
+    """Marks what is for tests only; an identifier refuses it unless built for it (P12)."""
 
     test_double: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from enum import Enum
 from operator import attrgetter
 from typing import Any, Final
 
@@ -78,8 +79,8 @@ def _unrecord(value: Any) -> Any:
     return None if value is None else _unpack(value)
 
 
-def _enum(kind: type[Any]) -> tuple[Convert, Convert]:
-    by_value = {each.value: each for each in kind}
+def _enum(kind: type[Enum]) -> tuple[Convert, Convert]:
+    by_value: dict[str, Enum] = {each.value: each for each in kind}
     return attrgetter("value"), by_value.__getitem__
 
 
@@ -215,6 +216,12 @@ def encode_row(row: Row) -> bytes:
             kept.notices,
         )
     )
+
+
+def says_identified(body: bytes) -> bool:
+    """Tell whether a row's state is `Identified`, which opens the gate at every instant."""
+    parts = _read(body, "a row")
+    return bool(parts[3][0] == _BY_TYPE[states.Identified].tag)
 
 
 def decode_row(body: bytes) -> Row:

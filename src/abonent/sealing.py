@@ -42,7 +42,7 @@ _KEY: Final = 32
 _MODE_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-# --- where root keys come from --------------------------------------------------------------------
+# --- where root keys come from ------------------------------------------------------
 
 
 @frozen(repr=False)
@@ -137,7 +137,7 @@ def _keys_from_json(text: str, source: str) -> Keys:
         raise KeyMaterialInvalid(f"{source} does not hold keys") from None
 
 
-# --- the keyring -----------------------------------------------------------------------------------
+# --- the keyring --------------------------------------------------------------------
 
 
 @frozen(repr=False)

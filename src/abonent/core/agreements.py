@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import pairwise
 
 from attrs import field, frozen
 
@@ -62,7 +63,7 @@ class Agreements:
             by_operator[each.operator].append(each)
         for several in by_operator.values():
             several.sort(key=lambda each: each.starts)
-            for earlier, later in zip(several, several[1:], strict=False):
+            for earlier, later in pairwise(several):
                 if earlier.ends is None or later.starts < earlier.ends:
                     raise InvalidAgreement(f"agreements {earlier.id} and {later.id} overlap")
         self._by_operator = {name: tuple(several) for name, several in by_operator.items()}

@@ -62,6 +62,7 @@ def ask(
 
 
 def give_answer(course: Course, command: GiveAnswer) -> None:
+    """Take an operator's answer, or ignore it by name (step 5)."""
     state = course.aggregate.state
     why = None
     if not isinstance(state, AwaitingAnswer) or state.query_id != command.query_id:
@@ -145,6 +146,7 @@ def pass_(course: Course, *, passed: Passed, rival_proven_at: datetime | None) -
 
 
 def displace(course: Course, command: Displace) -> None:
+    """Give way to who proved possession later (step 6)."""
     identified = identified_in(standing_identification(course.aggregate.state))
     if identified is not None and identified.number == command.number:
         course.add(Displaced(at=command.at))

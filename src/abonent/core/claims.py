@@ -21,7 +21,15 @@ from abonent.core.events import (
     ProofTried,
 )
 from abonent.core.evolution import failures_on
-from abonent.core.states import AwaitingAnswer, Basis, Identified, ProvingPossession, Reason
+from abonent.core.numbers import SubscriberNumber
+from abonent.core.states import (
+    AwaitingAnswer,
+    Basis,
+    Identified,
+    ProvingPossession,
+    Reason,
+    State,
+)
 from abonent.errors import (
     CodeSpent,
     NoAgreement,
@@ -33,12 +41,10 @@ from abonent.errors import (
 
 
 def claim(course: Course, command: Claim) -> None:
+    """Accept a claim or refuse it at once (step 2)."""
     state = course.aggregate.state
-    if isinstance(state, Identified) and state.number == command.number:
-        if state.basis is not Basis.DECLARED:
-            return  # nothing to do: the caller learns their standing
-    if isinstance(state, AwaitingAnswer) and state.number == command.number:
-        return
+    if _is_done_already(state, command.number):
+        return  # the caller learns their standing
     if isinstance(state, ProvingPossession) and state.number == command.number:
         _resend(course, command, state)
         return
@@ -59,6 +65,13 @@ def claim(course: Course, command: Claim) -> None:
         )
     )
     _issue_code(course, command, command.claim, 1)
+
+
+def _is_done_already(state: State, number: SubscriberNumber) -> bool:
+    """Nothing is left to claim; but who was only declared is to be identified anew."""
+    if isinstance(state, Identified):
+        return state.number == number and state.basis is not Basis.DECLARED
+    return isinstance(state, AwaitingAnswer) and state.number == number
 
 
 def _resend(course: Course, command: Claim, state: ProvingPossession) -> None:
@@ -127,6 +140,7 @@ def try_proof(course: Course, command: TryProof) -> None:
 
 
 def judge_proof(course: Course, command: JudgeProof) -> None:
+    """Take the verdict on a charged try; one on another issue counts as failed."""
     state = course.aggregate.state
     if not isinstance(state, ProvingPossession) or state.claim != command.claim:
         return
@@ -148,6 +162,10 @@ def judge_proof(course: Course, command: JudgeProof) -> None:
 
 
 def _proven(course: Course, command: JudgeProof, state: ProvingPossession) -> None:
+    if course.terrain.asks_operator and state.operator is None:
+        # Claimed when nobody was to be asked; now somebody is, and nobody is known (I5).
+        course.add(not_passed(command.at, Reason.NO_AGREEMENT))
+        return
     if not course.terrain.asks_operator or state.operator is None:
         pass_(
             course,

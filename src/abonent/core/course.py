@@ -36,6 +36,7 @@ class Course:
         self.events: list[Event] = []
 
     def add(self, event: Event) -> None:
+        """Let an event happen."""
         self.aggregate = evolve(self.aggregate, event)
         self.events.append(event)
 
@@ -46,4 +47,5 @@ def not_passed(
     due: datetime | None = None,
     retry_at: datetime | None = None,
 ) -> IdentificationNotPassed:
+    """Return the end of an attempt."""
     return IdentificationNotPassed(at=at, reason=reason, due=due, retry_at=retry_at)

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from attrs import evolve as changed
-
 from abonent.core.budgets import live, refund, spend
 from abonent.core.events import (
     AnswerDeferred,
@@ -39,6 +37,7 @@ from abonent.core.events import (
     UserForgotten,
 )
 from abonent.core.states import (
+    ATTEMPTS,
     Aggregate,
     Attempt,
     AwaitingAnswer,
@@ -53,6 +52,7 @@ from abonent.core.states import (
     Reason,
     ReidentificationDue,
     State,
+    changed,
     identified_in,
     standing_identification,
 )
@@ -112,7 +112,7 @@ def _in_state(aggregate: Aggregate, state: State) -> Aggregate:
     )
 
 
-# --- claims and proofs ------------------------------------------------------------------------
+# --- claims and proofs --------------------------------------------------------------
 
 
 def _number_claimed(aggregate: Aggregate, event: NumberClaimed) -> Aggregate:
@@ -210,7 +210,7 @@ def failures_on(aggregate: Aggregate, *tags: bytes) -> tuple[Any, ...]:
     return tuple(sorted(each for instants in found for each in instants))
 
 
-# --- the operator's answer ----------------------------------------------------------------------
+# --- the operator's answer ----------------------------------------------------------
 
 
 def _operator_asked(aggregate: Aggregate, event: OperatorAsked) -> Aggregate:
@@ -277,7 +277,7 @@ def _not_passed(aggregate: Aggregate, event: IdentificationNotPassed) -> Aggrega
     return _in_state(aggregate, older)
 
 
-# --- debts --------------------------------------------------------------------------------------
+# --- debts --------------------------------------------------------------------------
 
 
 def _debt(kind: EffectKind, operator: str, code: str, at: datetime) -> Debt:
@@ -341,7 +341,7 @@ def _attempt(aggregate: Aggregate, event: AttemptStarted | AttemptFailed) -> Agg
     return changed(aggregate, debts=debts)
 
 
-# --- notices and ends -----------------------------------------------------------------------------
+# --- notices and ends ---------------------------------------------------------------
 
 
 def _notice_heard(aggregate: Aggregate, event: NoticeReceived | StaleNoticeIgnored) -> Aggregate:
@@ -367,7 +367,7 @@ def _reidentification_required(aggregate: Aggregate, event: ReidentificationRequ
 
 def _with_standing(aggregate: Aggregate, standing: Before) -> Aggregate:
     state = aggregate.state
-    if isinstance(state, ProvingPossession | AwaitingAnswer):
+    if isinstance(state, ATTEMPTS):
         return _in_state(aggregate, changed(state, before=standing))
     if standing is None:
         raise TypeError("only what stands behind an attempt can be taken away")
@@ -380,7 +380,7 @@ def _lost(aggregate: Aggregate, event: Displaced | Lapsed) -> Aggregate:
     if standing is None:
         raise _refused(type(aggregate.state), type(event))
     aggregate = changed(aggregate, debts=_ended(aggregate.debts, standing, event.at))
-    if isinstance(aggregate.state, ProvingPossession | AwaitingAnswer):
+    if isinstance(aggregate.state, ATTEMPTS):
         return _with_standing(aggregate, None)
     lapsed = isinstance(event, Lapsed)
     reason = Reason.NOT_IDENTIFIED_ANEW if lapsed else Reason.DISPLACED

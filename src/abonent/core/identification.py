@@ -15,7 +15,9 @@ with the command. The steps, numbered as the code below echoes them:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any, Final
 
 from abonent.core.answers import displace, give_answer
 from abonent.core.budgets import live
@@ -58,36 +60,28 @@ def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
     else:
         # A command at an instant sees every earlier instant settled (step 1).
         settle(course, command.at - RESOLUTION, command.at)
-        _decide(course, command)
+        _DECIDED_BY[type(command)](course, command)
     effects = lease(course, command.at)
     return Step(events=tuple(course.events), aggregate=course.aggregate, effects=effects)
 
 
-def _decide(course: Course, command: Command) -> None:
-    match command:
-        case Claim():
-            claim(course, command)
-        case TryProof():
-            try_proof(course, command)
-        case JudgeProof():
-            judge_proof(course, command)
-        case GiveAnswer():
-            give_answer(course, command)
-        case HearNotice():
-            for event in hear_notice(course.aggregate, command, course.terrain):
-                course.add(event)
-        case ReportSent():
-            report_sent(course, command)
-        case ReportFailed():
-            report_failed(course, command)
-        case ReportAcknowledged():
-            report_acknowledged(course, command)
-        case Displace():
-            displace(course, command)
-        case Disclose():
-            disclose(course, command)
-        case Tick():  # settled above
-            pass
+def _hear(course: Course, command: HearNotice) -> None:
+    for event in hear_notice(course.aggregate, command, course.terrain):
+        course.add(event)
+
+
+_DECIDED_BY: Final[dict[type[Command], Callable[[Course, Any], None]]] = {
+    Claim: claim,
+    TryProof: try_proof,
+    JudgeProof: judge_proof,
+    GiveAnswer: give_answer,
+    HearNotice: _hear,
+    ReportSent: report_sent,
+    ReportFailed: report_failed,
+    ReportAcknowledged: report_acknowledged,
+    Displace: displace,
+    Disclose: disclose,
+}
 
 
 def forget(aggregate: Aggregate, at: datetime, terrain: Terrain) -> Step:

@@ -27,6 +27,7 @@ from abonent.errors import UnknownUser
 
 
 def report_sent(course: Course, command: ReportSent) -> None:
+    """The code was taken for delivery."""
     state = course.aggregate.state
     if (
         isinstance(state, ProvingPossession)
@@ -41,6 +42,7 @@ def report_sent(course: Course, command: ReportSent) -> None:
 
 
 def report_failed(course: Course, command: ReportFailed) -> None:
+    """A try failed: set the next, twice as far away as the last."""
     tries = _tries(course.aggregate, command.kind, command.id)
     if tries is None:
         return
@@ -61,10 +63,10 @@ def _tries(aggregate: Aggregate, kind: EffectKind, effect_id: str) -> int | None
     """Return how often this was tried, or None if it is not owed any more."""
     state = aggregate.state
     if kind is EffectKind.SEND_CODE:
-        if isinstance(state, ProvingPossession) and state.code and state.code.sending:
-            if send_id(state.claim, state.code.issue) == effect_id:
-                return state.code.sending.tries
-        return None
+        code = state.code if isinstance(state, ProvingPossession) else None
+        if code is None or code.sending is None or not isinstance(state, ProvingPossession):
+            return None
+        return code.sending.tries if send_id(state.claim, code.issue) == effect_id else None
     if kind is EffectKind.ASK_OPERATOR:
         if isinstance(state, AwaitingAnswer) and state.asking and state.query_id == effect_id:
             return state.asking.tries
@@ -73,6 +75,7 @@ def _tries(aggregate: Aggregate, kind: EffectKind, effect_id: str) -> int | None
 
 
 def report_acknowledged(course: Course, command: ReportAcknowledged) -> None:
+    """An operator acknowledged; what is not owed any more is passed over."""
     kind, operator, code = command.kind, command.operator, command.code
     if not any(each.kind is kind and each.code == code for each in course.aggregate.debts):
         return
@@ -83,6 +86,7 @@ def report_acknowledged(course: Course, command: ReportAcknowledged) -> None:
 
 
 def disclose(course: Course, command: Disclose) -> None:
+    """Journal that the number is given away, before it is."""
     if identified_in(standing_identification(course.aggregate.state)) is None:
         raise UnknownUser("this user is not identified: there is no number to disclose")
     course.add(

@@ -191,7 +191,7 @@ class Gate:
         return self.open
 
 
-_OPEN = Gate(True)
+OPEN = Gate(True)
 UNKNOWN_USER = Gate(False, None, Reason.NOT_IDENTIFIED)
 CANNOT_SAY = Gate(False, None, Reason.CANNOT_SAY)
 
@@ -200,7 +200,7 @@ def gate(aggregate: Aggregate, now: datetime) -> Gate:
     """Answer whether this user may transmit messages at this instant (I1)."""
     state = aggregate.state
     if isinstance(state, Identified):
-        return _OPEN
+        return OPEN
     standing = standing_identification(state)
     if standing is None:
         return _closed(state)
@@ -209,7 +209,7 @@ def gate(aggregate: Aggregate, now: datetime) -> Gate:
 
 def _standing_gate(standing: Before, now: datetime) -> Gate:
     if isinstance(standing, Identified):
-        return _OPEN
+        return OPEN
     if isinstance(standing, ReidentificationDue):
         if standing.cause.keeps_gate_open and now <= standing.due:
             return Gate(True, standing.due, Reason.REIDENTIFICATION_DUE)

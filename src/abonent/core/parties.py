@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -19,7 +19,7 @@ _LONGEST_USER_ID: Final = 128
 
 
 def check_id(_: object, attribute: object, value: str) -> None:
-    """Refuse ids that are not 1–64 of `a-z 0-9 . _ -`, beginning and ending with a letter or digit."""
+    """Refuse what is not 1–64 of `a-z 0-9 . _ -` between letters or digits."""
     if not _ID.fullmatch(value):
         raise InvalidValue("an id is 1 to 64 characters of a-z, 0-9, '.', '_' and '-'")
 
@@ -44,7 +44,7 @@ def check_instant(value: datetime) -> datetime:
     return value
 
 
-def check_instant_field(_: object, attribute: object, value: datetime | None) -> None:
+def check_instant_field(_: object, attribute: object, value: Any) -> None:
     """The same as an attrs validator; None passes."""
     if value is not None:
         check_instant(value)

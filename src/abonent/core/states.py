@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import AttrsInstance, frozen
+from attrs import fields as attrs_fields
 
 from abonent.core.budgets import Instants
 from abonent.core.numbers import SubscriberNumber
@@ -44,7 +45,7 @@ class Reason(Enum):
     FORGOTTEN = "forgotten"
     """The user was forgotten."""
     CANNOT_SAY = "cannot_say"
-    """The store is out of reach or a record is damaged: closed, without saying anything of the user."""
+    """The store is out of reach or a record is damaged: this says nothing of the user."""
 
 
 class NoticeKind(Enum):
@@ -170,7 +171,7 @@ class LiveCode:
 
 @frozen(kw_only=True)
 class ProvingPossession:
-    """A claim that waits for its proof. `operator` is the one that served the number at the claim."""
+    """A claim that waits for its proof. `operator` served the number when it was claimed."""
 
     number: SubscriberNumber
     tag: bytes
@@ -205,7 +206,7 @@ class AwaitingAnswer:
 
 @frozen(kw_only=True)
 class NotPassed:
-    """A claim that was accepted and did not pass. `due` is the deadline that ran out, if one did."""
+    """An accepted claim that did not pass. `due` is the deadline that ran out, if one did."""
 
     reason: Reason
     at: datetime
@@ -257,13 +258,33 @@ class Aggregate:
 
 BLANK = Aggregate()
 
+# Tuples, because a union is built anew each time that it is asked for.
+ATTEMPTS: Final = (ProvingPossession, AwaitingAnswer)
+_STANDING: Final = (Identified, ReidentificationDue)
+
+V = TypeVar("V", bound=AttrsInstance)
+
+
+def changed(value: V, **fields: object) -> V:
+    """Return a record with some fields changed: `attrs.evolve` for the hot path."""
+    kind = type(value)
+    names = _NAMES.get(kind)
+    if names is None:
+        names = _NAMES[kind] = tuple(each.name for each in attrs_fields(kind))
+    return kind(
+        **{name: fields[name] if name in fields else getattr(value, name) for name in names}
+    )
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
 
 def standing_identification(state: State) -> Before:
     """Return the identification that stands now, also the one behind a new attempt."""
-    if isinstance(state, Identified | ReidentificationDue):
-        return state
-    if isinstance(state, ProvingPossession | AwaitingAnswer):
+    if isinstance(state, ATTEMPTS):
         return state.before
+    if isinstance(state, _STANDING):
+        return state
     return None
 
 

@@ -53,7 +53,7 @@ Cell = tuple[type[State], ...]
 Row = Mapping[type[Event], Cell]
 
 _ENDS: Final[Cell] = (NotPassed, Identified, ReidentificationDue)
-"""Where an attempt that did not pass leaves the user: with nothing, or with what stood behind it."""
+"""Where a failed attempt leaves the user: with nothing, or with what stood behind it."""
 
 TRANSITIONS: Final[Mapping[type[State], Row]] = {
     Unidentified: {

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from abonent.core.budgets import Instants, live, spend
 from abonent.core.commands import Command, Displace, Terrain
@@ -19,7 +19,7 @@ from abonent.core.course import Step
 from abonent.core.events import CodeIssued, Event, Passed
 from abonent.core.identification import decide, forget
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.owed import CANNOT_SAY, UNKNOWN_USER, Gate, gate, wakes_at
+from abonent.core.owed import CANNOT_SAY, OPEN, UNKNOWN_USER, Gate, gate, wakes_at
 from abonent.core.policy import DAY
 from abonent.core.states import (
     BLANK,
@@ -38,6 +38,7 @@ from abonent.records import (
     encode_entry,
     encode_instants,
     encode_row,
+    says_identified,
 )
 from abonent.sealing import TAG_LENGTH, Keyring, new_subject_key, subject_of
 
@@ -70,14 +71,14 @@ class Held:
         return subject_of(self.row.subject_key)
 
 
-@define
+@frozen
 class _Change:
-    """What one task did to one row: from where, to what, and what it told the journal."""
+    """What a draft did to one row: from where, to what, and what it told the journal."""
 
     before: Held
     after: Held
     at: datetime
-    events: list[Event]
+    events: tuple[Event, ...]
 
 
 class Archive:
@@ -110,13 +111,21 @@ class Archive:
     def gate(self, user_id: str, now: datetime) -> Gate:
         """Answer for a user from the store. Whatever goes wrong, the gate is closed (P21)."""
         try:
-            held = self.user(user_id)
+            return self._gate(self.keyring.user_tags(user_id), now)
         except Exception as error:
             log.error(
                 "abonent.gate_cannot_say cause=%s", getattr(error, "code", type(error).__name__)
             )
             return CANNOT_SAY
-        return UNKNOWN_USER if held is None else gate(held.aggregate, now)
+
+    def _gate(self, keys: tuple[bytes, ...], now: datetime) -> Gate:
+        found = self.storage.load(self.space, keys)
+        for key, record in zip(keys, found, strict=True):
+            if record is not None:
+                body = self.keyring.open_row(key, record.version, record.body)
+                # Asked with every message, nearly always of who is identified: no record is built.
+                return OPEN if says_identified(body) else gate(decode_row(body).aggregate, now)
+        return UNKNOWN_USER
 
     def user(self, user_id: str) -> Held | None:
         """Return a user's row as committed, wherever a rotation of keys has left it."""
@@ -162,7 +171,7 @@ class Batch:
 
 
 class Draft:
-    """One task's part of a batch: it becomes one unit, or nothing."""
+    """What the tasks of a batch do to one user: it becomes one unit, or nothing."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -170,7 +179,7 @@ class Draft:
         self._changes: dict[bytes, _Change] = {}
         self._budgets: dict[bytes, tuple[int, Instants]] = {}
         self._strays: list[Append] = []
-        self._tags: dict[SubscriberNumber, tuple[bytes, ...]] = {}
+        self._tags: dict[str, tuple[bytes, ...]] = {}
 
     # reading
 
@@ -204,7 +213,7 @@ class Draft:
         return held
 
     def row(self, key: bytes) -> Held | None:
-        """Return a row as this task sees it."""
+        """Return a row as this draft sees it."""
         change = self._changes.get(key)
         return change.after if change is not None else self._batch.row(key)
 
@@ -223,9 +232,9 @@ class Draft:
 
     def tags(self, number: SubscriberNumber) -> tuple[bytes, ...]:
         """Return the blind indexes of a number."""
-        found = self._tags.get(number)
+        found = self._tags.get(number.e164)
         if found is None:
-            found = self._tags[number] = self._archive.keyring.number_tags(number)
+            found = self._tags[number.e164] = self._archive.keyring.number_tags(number)
         return found
 
     def sends_to(self, tags: tuple[bytes, ...]) -> Instants:
@@ -241,7 +250,7 @@ class Draft:
 
     def know(self, number: SubscriberNumber, tags: tuple[bytes, ...]) -> None:
         """Take over blind indexes that the caller has computed."""
-        self._tags[number] = tags
+        self._tags[number.e164] = tags
 
     # deciding
 
@@ -262,7 +271,7 @@ class Draft:
             return held, step
         row = Row(user_id=None, subject_key=new_subject_key(), aggregate=step.aggregate)
         after = Held(key=held.key, version=held.version + 1, row=row)
-        self._changes[held.key] = _Change(held, after, at, list(step.events))
+        self._changes[held.key] = _Change(held, after, at, step.events)
         return after, step
 
     def expire_budget(self, key: bytes, at: datetime) -> None:
@@ -290,12 +299,12 @@ class Draft:
         if change is None:
             after = Held(key=held.key, version=held.version + 1, row=row)
             before = self._batch.row(held.key) or held
-            self._changes[held.key] = _Change(before, after, at, list(step.events))
+            self._changes[held.key] = _Change(before, after, at, step.events)
             return after
-        change.after = Held(key=held.key, version=change.after.version, row=row)
-        change.at = at
-        change.events += step.events
-        return change.after
+        after = Held(key=held.key, version=change.after.version, row=row)
+        events = (*change.events, *step.events)
+        self._changes[held.key] = _Change(change.before, after, at, events)
+        return after
 
     def _displace(self, winner: Held, event: Passed) -> None:
         for held in self.holders(event.number):
@@ -319,8 +328,17 @@ class Draft:
 
     # the unit
 
+    def attempt(self, work: Callable[[Draft], Any]) -> Any:
+        """Let a task work here; if it raises, nothing of it stays."""
+        changes, budgets, strays = dict(self._changes), dict(self._budgets), list(self._strays)
+        try:
+            return work(self)
+        except BaseException:
+            self._changes, self._budgets, self._strays = changes, budgets, strays
+            raise
+
     def unit(self) -> Unit | None:
-        """Return what this task changes, or None if nothing."""
+        """Return what is to be committed, or None if nothing."""
         if not self._changes and not self._budgets and not self._strays:
             return None
         puts: list[Put] = []
@@ -339,7 +357,7 @@ class Draft:
         return Unit(self._archive.space, tuple(puts), tuple(aliases), tuple(appends))
 
     def merge(self, unit: Unit) -> None:
-        """Let the rest of the batch see this task's changes, as if they were committed."""
+        """Let the rest of the batch see these changes, as if they were committed."""
         batch = self._batch
         for put in unit.puts:
             gone = put.body is None
@@ -377,13 +395,12 @@ class Draft:
     def _aliases(self, change: _Change) -> list[AliasChange]:
         changes: list[AliasChange] = []
         key = change.after.key
-        old_subject = change.before.subject if change.before.version else None
-        new_subject = None if _is_empty(change.after.aggregate) else change.after.subject
-        if old_subject != new_subject:
-            if old_subject is not None:
-                changes.append(AliasChange(subject_alias(old_subject), key, False))
-            if new_subject is not None:
-                changes.append(AliasChange(subject_alias(new_subject), key, True, True))
+        was_kept, is_kept = change.before.version > 0, not _is_empty(change.after.aggregate)
+        renewed = change.before.row.subject_key != change.after.row.subject_key
+        if was_kept and (renewed or not is_kept):
+            changes.append(AliasChange(subject_alias(change.before.subject), key, False))
+        if is_kept and (renewed or not was_kept):
+            changes.append(AliasChange(subject_alias(change.after.subject), key, True, True))
         self._moved(changes, change, _held_number, holder_aliases, sole=True)
         self._moved(changes, change, _asked_number, pending_aliases, sole=False)
         return changes
@@ -402,11 +419,9 @@ class Draft:
             return
         key = change.after.key
         if old is not None:
-            for alias in aliases_of(self.tags(old)):
-                changes.append(AliasChange(alias, key, False))
+            changes += [AliasChange(alias, key, False) for alias in aliases_of(self.tags(old))]
         if new is not None:
-            for alias in aliases_of(self.tags(new)):
-                changes.append(AliasChange(alias, key, True, sole))
+            changes += [AliasChange(alias, key, True, sole) for alias in aliases_of(self.tags(new))]
 
 
 def _is_empty(aggregate: Aggregate) -> bool:

@@ -24,7 +24,7 @@ from abonent.core.states import (
 from abonent.engine.archive import Draft, Held, sends_key
 from abonent.engine.effects import Call, Flow, Submit, guarded
 from abonent.engine.loop import Done, Loop, rival_of
-from abonent.errors import ConsentMissing, InvalidValue, UnknownUser
+from abonent.errors import ConsentMissing, GateClosed, InvalidValue, UnknownUser
 from abonent.ports import OneTimeCode, PossessionClaim, Verdict
 from abonent.sealing import new_id
 
@@ -174,7 +174,7 @@ class Calls:
         )
 
     def _conclude(self, user_id: str, done: Done) -> Flow[Standing]:
-        """Perform what the commit owes, as long as the caller may wait, and say where they stand."""
+        """Perform what is owed, as long as the caller may wait, and say where they stand."""
         held = yield from self._loop.perform(done)
         return standing(user_id, held.aggregate, self._clock.now(), self._policy)
 
@@ -239,3 +239,10 @@ class Calls:
 
 def _was_tried(done: Done) -> bool:
     return any(isinstance(each, ProofTried) for each in done.events)
+
+
+def require_open(gate: Gate) -> None:
+    """Raise unless a gate is open."""
+    if not gate.open:
+        reason = None if gate.reason is None else gate.reason.value
+        raise GateClosed("this user must not transmit messages", reason=reason)

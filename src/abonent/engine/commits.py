@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from abonent.errors import AbonentError, IdentifierClosed, UsedAfterFork
@@ -103,10 +104,8 @@ class GroupCommit:
         self.check()
         with self._mutex:
             self._queue.extend(first)
-        try:
+        with suppress(AbonentError):  # kept in the task, like those of the others
             self.submit(last)
-        except AbonentError:
-            pass  # kept in the task, like those of the others
 
     def post(self, task: Task) -> None:
         """Leave a task that nobody waits for; it rides with the next flush."""
@@ -183,18 +182,13 @@ class GroupCommit:
             return True
 
     def _idle(self) -> None:
-        while not self._closed:
-            self._posted.wait()
+        while self._posted.wait() and not self.closed:
             time.sleep(LINGER)
             self._posted.clear()
-            if self._closed:
-                return
-            try:
+            # If the store is out of reach, the outcome is lost, not the debt: its lease runs out
+            # and it is performed again under the same id.
+            with suppress(AbonentError):
                 self.flush()
-            except AbonentError:
-                # The store is out of reach. The outcome is lost, not the debt: its lease runs out
-                # and it is performed again under the same id.
-                continue
 
 
 def _nothing(_: Any) -> None:

@@ -37,6 +37,8 @@ from abonent.ports import (
 T = TypeVar("T")
 log: Final = logging.getLogger("abonent")
 LONGEST_OPAQUE: Final = 4096
+QUEUED_PER_PLACE: Final = 4
+"""Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
 Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
@@ -137,6 +139,15 @@ def translated(adapter: str, error: BaseException) -> BaseException:
     return error  # KeyboardInterrupt and the like are not the adapter's
 
 
+def _is_opaque(value: Any) -> bool:
+    return isinstance(value, bytes) and len(value) <= LONGEST_OPAQUE
+
+
+def _any(value: Any) -> Any:
+    """Look at what an adapter gave without believing its annotations."""
+    return value
+
+
 class Performer:
     """Performs effects and turns their outcomes into commands."""
 
@@ -167,7 +178,7 @@ class Performer:
         """Begin a possession check."""
         prompt = self._possession.features.prompt
         begun = yield Call("possession", prompt, self._possession.begin, (claim,))
-        if not isinstance(begun, Begun) or len(begun.opaque) > LONGEST_OPAQUE:
+        if not isinstance(begun, Begun) or not _is_opaque(begun.opaque):
             raise AdapterFault("begin returned no Begun", adapter="possession")
         return begun
 
@@ -183,10 +194,10 @@ class Performer:
         )
         gateway = self._gateway(effect.operator)
         answer = yield Call(effect.operator, gateway.features.prompt, gateway.ask, (query,))
-        if not isinstance(answer, Answer) or not isinstance(answer.outcome, Outcome):
+        if not isinstance(answer, Answer) or not _is_opaque(answer.opaque):
             raise AdapterFault("ask returned no Answer", adapter=effect.operator)
-        if not isinstance(answer.opaque, bytes) or len(answer.opaque) > LONGEST_OPAQUE:
-            raise AdapterFault("ask returned too much opaque data", adapter=effect.operator)
+        if not isinstance(_any(answer.outcome), Outcome):
+            raise AdapterFault("ask returned no Outcome", adapter=effect.operator)
         return answer
 
     def acknowledge(self, effect: RecordCode | WithdrawCode) -> Flow[None]:

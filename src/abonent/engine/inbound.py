@@ -111,14 +111,14 @@ class Inbound:
         )
 
         def work(draft: Draft) -> list[Done]:
-            found = []
+            found: list[Done] = []
             for held in draft.concerned(notice.number):
                 after, step = draft.apply(held, command)
                 found.append(Done(after, step.effects, step.events))
             return found
 
         several: list[Done] = yield Submit((), work)
-        users = []
+        users: list[str] = []
         ignored: Ignored | None = None if several else Ignored.STALE
         for done in several:
             yield from self._loop.perform(done)

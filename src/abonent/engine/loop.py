@@ -37,6 +37,7 @@ from abonent.engine.effects import (
     AlarmKind,
     Call,
     Flow,
+    Lane,
     Performer,
     Read,
     Router,
@@ -92,9 +93,10 @@ class Loop:
         self._performer = performer
         self._router = router
 
-    # --- effects ------------------------------------------------------------------------------
+    # --- effects ---------------------------------------------------------------------
 
     def perform(self, done: Done) -> Flow[Held]:
+        """Perform what a commit owes and return the row as it is known then."""
         self._raise_alarms(done.events)
         held = done.held
         if not done.effects:
@@ -214,6 +216,7 @@ class Loop:
         opaque: bytes,
         serving: str | None,
     ) -> Done:
+        """Judge an answer; a task."""
         held = draft.row(key)
         if held is None:
             raise UnknownQuery("nothing is held about who this question was about")
@@ -251,7 +254,7 @@ class Loop:
             if isinstance(each, DebtGivenUp):
                 self._performer.raise_alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
 
-    # --- routing ------------------------------------------------------------------------------
+    # --- routing ---------------------------------------------------------------------
 
     def route(self, number: SubscriberNumber) -> Flow[str | None]:
         """Return the operator that serves a number, or None if none of ours is known to."""
@@ -266,7 +269,7 @@ class Loop:
         # A foreign messenger hears NO_AGREEMENT; a domestic one has nobody to ask.
         return str(operator) if self.terrain.needs_agreement else None
 
-    # --- time ---------------------------------------------------------------------------------
+    # --- time ------------------------------------------------------------------------
 
     def sweep(self, limit: int) -> Flow[SweepReport]:
         """Settle what is due and try what is owed, up to `limit` records."""
@@ -284,7 +287,7 @@ class Loop:
             due += len(keys)
             tasks = tuple(Submit((key,), partial(self._tick, key, now, settled)) for key in keys)
             results: Sequence[Any] = yield SubmitAll(tasks)
-            lanes = []
+            lanes: list[Lane] = []
             until = now + self.policy.lease
             for done in results:
                 if not isinstance(done, Done):

@@ -5,12 +5,15 @@ Knows batches and conflicts. Refuses to know what a task is about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
+
+from attrs import frozen
 
 from abonent.engine.archive import Archive, Batch, Draft
 from abonent.engine.commits import Task
 from abonent.errors import Contended, StorageError
+from abonent.ports import Unit
 
 _ROUNDS: Final = 64
 """How often a batch is decided anew after losing to other writers."""
@@ -35,36 +38,28 @@ class Settler:
     def _round(self, tasks: list[Task]) -> list[Task]:
         """Decide and commit a batch; return the tasks that lost and have to decide anew."""
         batch = Batch(self._archive)
-        outcomes: list[tuple[Task, bool, Any, Exception | None]] = []
-        units = []
+        groups: list[_Group] = []
+        units: list[Unit] = []
         try:
             batch.preload(key for task in tasks for key in task.keys)
-            for task in tasks:
-                draft = Draft(batch)
-                try:
-                    result = task.work(draft)
-                    unit = draft.unit()
-                except StorageError:
-                    raise
-                except Exception as error:
-                    outcomes.append((task, False, None, error))
-                    continue
-                if unit is not None:
-                    units.append(unit)
-                    draft.merge(unit)
-                outcomes.append((task, unit is not None, result, None))
+            for together in _by_user(tasks):
+                group = _decide(batch, together)
+                groups.append(group)
+                if group.unit is not None:
+                    units.append(group.unit)
             applied = self._archive.storage.commit(units) if units else []
         except StorageError as error:
             return self._fail(tasks, error)
         verdicts = iter(applied)
         whole = all(applied)
-        lost = []
-        for task, wrote, result, failure in outcomes:
+        lost: list[Task] = []
+        for group in groups:
             # What was read from a neighbour's change that lost is read anew as well.
-            if not (next(verdicts) if wrote else whole):
-                lost.append(task)
-                continue
-            task.result, task.error = result, failure
+            if next(verdicts) if group.unit is not None else whole:
+                for task, result, failure in group.outcomes:
+                    task.result, task.error = result, failure
+            else:
+                lost += [task for task, _, _ in group.outcomes]
         return lost
 
     def _fail(self, tasks: list[Task], error: StorageError) -> list[Task]:
@@ -77,3 +72,35 @@ class Settler:
             for lost in self._round([task]):
                 self.settle([lost])
         return []
+
+
+@frozen
+class _Group:
+    """The tasks about one user, how each ended, and the unit that carries them all."""
+
+    outcomes: tuple[tuple[Task, Any, Exception | None], ...]
+    unit: Unit | None
+
+
+def _by_user(tasks: list[Task]) -> Iterable[list[Task]]:
+    """Bring together what is about one user, in order: one unit then carries it all."""
+    groups: dict[object, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.keys[0] if task.keys else task, []).append(task)
+    return groups.values()
+
+
+def _decide(batch: Batch, tasks: list[Task]) -> _Group:
+    draft = Draft(batch)
+    outcomes: list[tuple[Task, Any, Exception | None]] = []
+    for task in tasks:
+        try:
+            outcomes.append((task, draft.attempt(task.work), None))
+        except StorageError:
+            raise
+        except Exception as error:
+            outcomes.append((task, None, error))
+    unit = draft.unit()
+    if unit is not None:
+        draft.merge(unit)
+    return _Group(tuple(outcomes), unit)

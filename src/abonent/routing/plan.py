@@ -217,7 +217,7 @@ def _place(rejected: RejectedLine) -> int:
     return rejected.line
 
 
-# --- reading --------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------
 
 
 def _read_ranges(lines: Iterable[str | None], roster: Roster, rejections: Rejections) -> _Ranges:

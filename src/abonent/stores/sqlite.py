@@ -14,7 +14,6 @@ import functools
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -40,11 +39,11 @@ _CURSOR_BITS: Final = 40
 _LAST_CURSOR: Final = (1 << _CURSOR_BITS) - 1
 # Far below any limit on variables; few different lengths, so that statements are found prepared.
 _CHUNKS: Final = (1, 8, 64, 500)
-_IDLE_READERS: Final = 8
-# Reads up to this size use the writer's connection if it is idle: its pages are still in memory,
-# while a reader throws its own away after every commit of another.
-_SMALL: Final = 16
+# Reads up to this size are short: they never wait for a long one, and use the writer's connection
+# if it is idle, whose pages are still in memory where a reader has to fetch them after a commit.
+_SHORT: Final = 16
 
+_RECORDS: Final = "SELECT n.key, r.version, r.body FROM name n JOIN record r ON r.id = n.id"
 _MOVE: Final = "UPDATE deadline SET at = ? WHERE space = ? AND at = ? AND key = ?"
 
 _P = ParamSpec("_P")
@@ -72,6 +71,17 @@ def _guarded(
     return guarded
 
 
+class _Reader:
+    """A connection for one thread at a time, opened when it is first needed.
+
+    More of them would not read faster under one interpreter lock, but keep the writer from it.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.connection: sqlite3.Connection | None = None
+
+
 class SqliteStorage:
     """Keeps everything in one file, which several threads and processes may use at once.
 
@@ -95,7 +105,8 @@ class SqliteStorage:
         self._pid = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
-        self._readers: deque[sqlite3.Connection] = deque()
+        self._for_short = _Reader()
+        self._for_long = _Reader()
         self._spaces: dict[str, int] = {}
         self._log_grown = False
         try:
@@ -110,23 +121,19 @@ class SqliteStorage:
         """Durable and shared."""
         return StorageFeatures(durable=True, shared=True)
 
-    # --- reading -----------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------
 
     @_guarded
     def load(self, space: str, keys: Sequence[bytes]) -> list[Record | None]:
         """See `Storage.load`."""
-        sql = (
-            "SELECT n.key, r.version, r.body FROM name n JOIN record r ON r.id = n.id"
-            " WHERE n.space = ? AND n.key"
-        )
+        sql = f"{_RECORDS} WHERE n.space = ? AND n.key"
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
-            sid = self._space(connection, space)
-            rows = _select_in(connection, sql, sid, keys)
+            rows = _select_in(connection, sql, self._space(connection, space), keys)
             found = {key: Record(version, body) for key, version, body in rows}
             return [found.get(key) for key in keys]
 
-        return self._read(work, small=len(keys) <= _SMALL)
+        return self._read(work, short=len(keys) <= _SHORT)
 
     @_guarded
     def find(self, space: str, aliases: Sequence[bytes]) -> list[tuple[bytes, ...]]:
@@ -136,7 +143,7 @@ class SqliteStorage:
             found = _owners(connection, self._space(connection, space), aliases)
             return [tuple(sorted(found.get(alias, ()))) for alias in aliases]
 
-        return self._read(work, small=len(aliases) <= _SMALL)
+        return self._read(work, short=len(aliases) <= _SHORT)
 
     @_guarded
     def journal(self, space: str, after: int, limit: int) -> list[Entry]:
@@ -161,10 +168,8 @@ class SqliteStorage:
     def scan(self, space: str, after: bytes, limit: int) -> list[tuple[bytes, Record]]:
         """See `Storage.scan`."""
         # An empty key is a key; only an empty `after` means the beginning.
-        sql = (
-            "SELECT n.key, r.version, r.body FROM name n JOIN record r ON r.id = n.id"
-            " WHERE n.space = ? AND n.key >= ? AND (n.key > ? OR ? = x'') ORDER BY n.key LIMIT ?"
-        )
+        sql = f"{_RECORDS} WHERE n.space = ? AND n.key >= ? AND (n.key > ? OR ? = x'')"
+        sql += " ORDER BY n.key LIMIT ?"
 
         def work(connection: sqlite3.Connection) -> list[tuple[bytes, Record]]:
             sid = self._space(connection, space)
@@ -173,7 +178,7 @@ class SqliteStorage:
 
         return self._read(work)
 
-    # --- writing -----------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------
 
     @_guarded
     def commit(self, units: Sequence[Unit]) -> list[bool]:
@@ -206,7 +211,7 @@ class SqliteStorage:
     @_guarded
     def due(self, space: str, now: int, limit: int, lease: int) -> list[bytes]:
         """See `Storage.due`. Of equal deadlines the smaller key comes first."""
-        if limit <= 0 or not self._read(lambda c: self._ripe(c, space, now, 1)):
+        if limit <= 0 or not self._read(lambda c: self._ripe(c, space, now, 1), short=True):
             return []  # the usual answer, and it need not wait for a writer
 
         def work(connection: sqlite3.Connection) -> list[bytes]:
@@ -226,13 +231,14 @@ class SqliteStorage:
         self._closed = True
         if os.getpid() != self._pid:
             return
+        for reader in (self._for_short, self._for_long):
+            with reader.lock, suppress(sqlite3.Error):
+                if reader.connection is not None:
+                    reader.connection.close()
         with self._lock, suppress(sqlite3.Error):
             self._writer.close()
-        while self._readers:
-            with suppress(IndexError, sqlite3.Error):
-                self._readers.pop().close()
 
-    # --- connections -------------------------------------------------------------------------
+    # --- connections -----------------------------------------------------------------
 
     def _check_usable(self) -> None:
         if os.getpid() != self._pid:
@@ -252,25 +258,20 @@ class SqliteStorage:
             raise
         return connection
 
-    def _read(self, work: Callable[[sqlite3.Connection], _T], *, small: bool = False) -> _T:
-        """Read what is committed: the lock is free only where no transaction is open."""
-        if small and self._lock.acquire(blocking=False):
+    def _read(self, work: Callable[[sqlite3.Connection], _T], *, short: bool = False) -> _T:
+        """Read what is committed: the writer's lock is free only where no transaction is open."""
+        if short and self._lock.acquire(blocking=False):
             try:
                 return work(self._writer)
             finally:
                 self._lock.release()
-        try:
-            connection = self._readers.pop()  # the one used last has the warmest cache
-        except IndexError:
-            connection = connect(self._path, "mode=rw", self._patience)
-            connection.execute("PRAGMA query_only = 1")
-        try:
-            return work(connection)
-        finally:
-            self._readers.append(connection)
-            if self._closed or len(self._readers) > _IDLE_READERS:
-                with suppress(IndexError):
-                    self._readers.popleft().close()
+        reader = self._for_short if short else self._for_long
+        with reader.lock:
+            self._check_usable()
+            if reader.connection is None:
+                reader.connection = connect(self._path, "mode=rw", self._patience)
+                reader.connection.execute("PRAGMA query_only = 1")
+            return work(reader.connection)
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work` as one transaction, flushed when this returns."""
@@ -294,10 +295,10 @@ class SqliteStorage:
         finally:
             self._lock.release()
 
-    # --- small parts of the above ------------------------------------------------------------
+    # --- small parts of the above ----------------------------------------------------
 
     def _space(self, connection: sqlite3.Connection, space: str) -> int | None:
-        """The id of a space; None, which equals nothing in SQL, while there is none."""
+        """The id of a space; None, which equals nothing in SQL, where there is none."""
         sid = self._spaces.get(space)
         if sid is None:
             row = connection.execute("SELECT id FROM space WHERE name = ?", (space,)).fetchone()
@@ -395,7 +396,7 @@ def _write_journal(connection: sqlite3.Connection, entries: Mapping[int, Sequenc
         _run(connection, "INSERT INTO journal VALUES (?, ?, ?, ?)", rows)
 
 
-# --- statements ------------------------------------------------------------------------------
+# --- statements ---------------------------------------------------------------------
 
 
 def _run(connection: sqlite3.Connection, sql: str, rows: Sequence[_Row]) -> None:

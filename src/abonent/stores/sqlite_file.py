@@ -157,7 +157,7 @@ def grow_log(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA cache_size = {-_WRITER_CACHE_KIB}")
 
 
-# --- errors ----------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------
 
 
 def of_system(error: OSError) -> StorageError:

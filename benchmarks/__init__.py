@@ -1,0 +1,1 @@
+"""Figures, each measured beside its floor in one run."""

@@ -1,0 +1,31 @@
+"""What importing costs, over bare Python, in fresh processes."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+_PROGRAM = """
+import resource, time
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.perf_counter()
+{statement}
+taken = time.perf_counter() - started
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(taken * 1000, (after - before) / 1024)
+"""
+
+
+def cost(statement: str, runs: int) -> tuple[float, float]:
+    """Return the median milliseconds and MiB of a statement."""
+    times, sizes = [], []
+    for _ in range(runs):
+        program = _PROGRAM.format(statement=statement)
+        answer = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        taken, size = answer.stdout.split()
+        times.append(float(taken))
+        sizes.append(float(size))
+    return statistics.median(times), statistics.median(sizes)

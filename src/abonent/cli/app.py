@@ -1,0 +1,127 @@
+"""The commands and their options.
+
+Knows the command line and exit statuses. Refuses to know what a command does.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from abonent.errors import AbonentError
+
+_MOST_USERS: Final = 100_000
+_DIGITS: Final = re.compile(r"\+?\d[\d ()-]{4,}")
+"""What may be a number or a code: a command line that is refused is not quoted so far (I9)."""
+
+app = typer.Typer(
+    name="abonent",
+    help="Identify a messenger's users by subscriber number, keep it true, and prove it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit status. What goes wrong is one line on stderr."""
+    try:
+        status = app(args=list(arguments) or ["--help"], prog_name="abonent", standalone_mode=False)
+    except AbonentError as error:
+        return _complain(f"{error}. {error.remedy}", 1)
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except Exception as error:
+        # What the parser of command lines raises; the class has another home in each release.
+        told = getattr(error, "format_message", None)
+        if told is None:
+            raise
+        return _complain(f"{_DIGITS.sub('…', told())} See abonent --help.", 2)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(line: str, status: int) -> int:
+    sys.stderr.write(f"abonent: {' '.join(line.split())}\n")
+    return status
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"abonent {version('abonent')}")
+        except PackageNotFoundError:  # run from the source
+            typer.echo("abonent, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _abonent(  # pyright: ignore[reportUnusedFunction]
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Identify a messenger's users by subscriber number, keep it true, and prove it."""
+
+
+@app.command()
+def demo(
+    *,
+    numbers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A list of numbers, however messy: one a line, or the first column of a CSV file.",
+        ),
+    ] = None,
+    users: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=_MOST_USERS,
+            help="Without --numbers: how many users to draw from the numbering plan (1000).",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes what happens repeatable; drawn if not given.")
+    ] = None,
+    database: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Where to make the database, in place of a fresh temporary folder.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+) -> None:
+    """Identify simulated users, end their contracts, and identify them anew.
+
+    A domestic and a foreign messenger and three simulated operators, on a virtual clock and a real
+    SQLite file. Nothing is sent anywhere. Exit status 0 only if replaying the journal gives every
+    stored state.
+    """
+    from abonent.cli import show
+    from abonent.cli.demo import Casting, play
+
+    if numbers is not None and users is not None:
+        raise typer.BadParameter("give --numbers or --users, not both")
+    drawn = secrets.randbelow(10_000) if seed is None else seed
+    casting = Casting(seed=drawn, users=users or 1000, numbers=numbers, database=database)
+    with show.progress() as tell:
+        outcome = play(casting, tell)
+    if as_json:
+        show.print_json(outcome)
+    else:
+        show.print_tables(outcome, drawn)
+    if not outcome.replay_ok:
+        raise typer.Exit(1)
