@@ -16,10 +16,11 @@ from enum import Enum
 from typing import Any, Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
+from msgspec import Struct
 
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.parties import check_instant_field
+from abonent.core.parties import check_instant_field, check_member
 from abonent.core.states import NoticeKind
 from abonent.errors import InvalidCode, InvalidValue
 
@@ -76,16 +77,14 @@ class KeyProvider(Protocol):
 # --- storage ------------------------------------------------------------------------
 
 
-@frozen
-class Record:
+class Record(Struct, frozen=True):
     """A stored record: a version that grows by one with each change, and sealed bytes."""
 
     version: int
     body: bytes
 
 
-@frozen
-class Put:
+class Put(Struct, frozen=True):
     """Write one record if its stored version is `expected` (0: it must not exist).
 
     `body=None` deletes it, with its deadline. `wake` is the deadline at which `due` must report
@@ -98,8 +97,7 @@ class Put:
     wake: int | None = None
 
 
-@frozen
-class AliasChange:
+class AliasChange(Struct, frozen=True):
     """Make `owner` one of the owners of `alias`, or no longer one.
 
     With `sole`, the unit conflicts if, after all its changes, the alias has another owner as well.
@@ -112,8 +110,7 @@ class AliasChange:
     sole: bool = False
 
 
-@frozen
-class Append:
+class Append(Struct, frozen=True):
     """An entry for the journal: whose, which of theirs, and sealed bytes."""
 
     subject: bytes
@@ -121,8 +118,7 @@ class Append:
     body: bytes
 
 
-@frozen
-class Unit:
+class Unit(Struct, frozen=True):
     """Changes that are committed together or not at all. `space` keeps messengers apart."""
 
     space: str
@@ -131,8 +127,7 @@ class Unit:
     appends: tuple[Append, ...] = ()
 
 
-@frozen
-class Entry:
+class Entry(Struct, frozen=True):
     """A journal entry as committed. `cursor` grows; a later commit never gets an earlier one."""
 
     cursor: int
@@ -353,7 +348,7 @@ class Notice:
 
     id: str
     operator: str
-    kind: NoticeKind
+    kind: NoticeKind = field(validator=check_member(NoticeKind))
     number: SubscriberNumber
     happened_at: datetime | None = field(default=None, validator=check_instant_field)
 
@@ -364,7 +359,7 @@ class LateAnswer:
 
     query_id: str
     operator: str
-    outcome: Outcome
+    outcome: Outcome = field(validator=check_member(Outcome))
 
 
 # --- possession ---------------------------------------------------------------------

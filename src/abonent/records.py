@@ -12,8 +12,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, Final
 
-import attrs
 import msgspec
+from msgspec import Struct
 
 from abonent.core import events as happened
 from abonent.core import states
@@ -125,8 +125,7 @@ _CONVERTED: Final[dict[str, tuple[Convert, Convert]]] = {
 }
 
 
-@attrs.frozen
-class _Layout:
+class _Layout(Struct, frozen=True):
     tag: int
     make: Callable[..., Any]
     names: tuple[str, ...]
@@ -136,14 +135,14 @@ class _Layout:
 
 
 def _layout(tag: int, kind: type[Any]) -> _Layout:
-    fields = attrs.fields(kind)
-    names = tuple(each.name for each in fields)
+    names: tuple[str, ...] = kind.__struct_fields__
     packs: list[tuple[int, Convert]] = []
     unpacks: list[tuple[int, Convert]] = []
-    for position, each in enumerate(fields, start=1):
-        if each.type in _PLAIN:
+    for position, name in enumerate(names, start=1):
+        annotation = kind.__annotations__[name]
+        if annotation in _PLAIN:
             continue
-        pack, unpack = _CONVERTED[str(each.type)]
+        pack, unpack = _CONVERTED[annotation]
         packs.append((position, pack))
         unpacks.append((position - 1, unpack))
     return _Layout(tag, kind, names, tuple(packs), tuple(unpacks), _reader(names))
@@ -192,13 +191,15 @@ def _read(body: bytes, what: str) -> list[Any]:
     return list(parts)
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """All that is kept about one subject: whose it is, the key of its journal, and the record."""
 
     user_id: str | None
     subject_key: bytes
     aggregate: Aggregate
+
+    def __repr__(self) -> str:
+        return "Row(…)"
 
 
 def encode_row(row: Row) -> bytes:
@@ -246,12 +247,14 @@ def decode_row(body: bytes) -> Row:
     return Row(user_id=user_id, subject_key=subject_key, aggregate=aggregate)
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class JournalBody:
+class JournalBody(Struct, frozen=True, kw_only=True):
     """What one commit told about one subject: the events, and the gate if it changed."""
 
     events: tuple[Event, ...]
     gate: Gate | None
+
+    def __repr__(self) -> str:
+        return f"JournalBody({len(self.events)} events)"
 
 
 def encode_entry(events: Sequence[Event], gate: Gate | None) -> bytes:

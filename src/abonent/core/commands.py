@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeAlias
 
-from attrs import define, frozen
+from attrs import define
+from msgspec import Struct
 
 from abonent.core.agreements import Agreements
 from abonent.core.budgets import Instants
@@ -64,8 +65,7 @@ class Terrain:
         return self.messenger.kind is MessengerKind.FOREIGN
 
 
-@frozen(kw_only=True)
-class Tick:
+class Tick(Struct, frozen=True, kw_only=True):
     """Time has passed. Deadlines up to `settled`, inclusive, are settled; debts due at `at` tried.
 
     `settled` may lie before `at`, so that an answer which arrived in time is not overtaken.
@@ -75,8 +75,7 @@ class Tick:
     settled: datetime
 
 
-@frozen(kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """A user claims a number. `tags` are its keyed indexes, the current one first."""
 
     at: datetime
@@ -90,15 +89,13 @@ class Claim:
     locale: str
 
 
-@frozen(kw_only=True)
-class TryProof:
+class TryProof(Struct, frozen=True, kw_only=True):
     """A user offers a proof; this charges the try."""
 
     at: datetime
 
 
-@frozen(kw_only=True)
-class JudgeProof:
+class JudgeProof(Struct, frozen=True, kw_only=True):
     """The verdict on a charged try, bound to the claim, issue and key it was judged by."""
 
     at: datetime
@@ -112,8 +109,7 @@ class JudgeProof:
     rival_proven_at: datetime | None
 
 
-@frozen(kw_only=True)
-class ReportSent:
+class ReportSent(Struct, frozen=True, kw_only=True):
     """The code sender took a code."""
 
     at: datetime
@@ -122,8 +118,7 @@ class ReportSent:
     opaque: bytes
 
 
-@frozen(kw_only=True)
-class ReportFailed:
+class ReportFailed(Struct, frozen=True, kw_only=True):
     """A try of something owed failed."""
 
     at: datetime
@@ -132,8 +127,7 @@ class ReportFailed:
     cause: str
 
 
-@frozen(kw_only=True)
-class ReportAcknowledged:
+class ReportAcknowledged(Struct, frozen=True, kw_only=True):
     """An operator acknowledged a record or withdrawal."""
 
     at: datetime
@@ -142,8 +136,7 @@ class ReportAcknowledged:
     code: str
 
 
-@frozen(kw_only=True)
-class GiveAnswer:
+class GiveAnswer(Struct, frozen=True, kw_only=True):
     """An operator's answer, received at `at`. `serving` is the router's second word (S8)."""
 
     at: datetime
@@ -157,8 +150,7 @@ class GiveAnswer:
     rival_proven_at: datetime | None
 
 
-@frozen(kw_only=True)
-class HearNotice:
+class HearNotice(Struct, frozen=True, kw_only=True):
     """An operator's notice about a number, received at `at`. `serving`: who serves it now."""
 
     at: datetime
@@ -170,16 +162,14 @@ class HearNotice:
     serving: str | None
 
 
-@frozen(kw_only=True)
-class Displace:
+class Displace(Struct, frozen=True, kw_only=True):
     """Another user, who proved later, was identified by this number."""
 
     at: datetime
     number: SubscriberNumber
 
 
-@frozen(kw_only=True)
-class Disclose:
+class Disclose(Struct, frozen=True, kw_only=True):
     """The number is about to be given to a third party under a checked consent."""
 
     at: datetime

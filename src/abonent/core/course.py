@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from msgspec import Struct
 
 from abonent.core.commands import Terrain
 from abonent.core.events import Event, IdentificationNotPassed
@@ -16,8 +16,7 @@ from abonent.core.owed import Effect
 from abonent.core.states import Aggregate, Reason
 
 
-@frozen(kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """What a command leads to: events to commit, the record after them, effects to perform then."""
 
     events: tuple[Event, ...]

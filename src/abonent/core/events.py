@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
-from attrs import frozen
+from msgspec import Struct
 
 from abonent.core.budgets import Instants
 from abonent.core.numbers import SubscriberNumber
@@ -46,8 +46,7 @@ class Ignored(Enum):
     """Re-identification is due already, for no lighter a cause."""
 
 
-@frozen(kw_only=True)
-class NumberClaimed:
+class NumberClaimed(Struct, frozen=True, kw_only=True):
     """A user claimed a number. `operator` serves it as far as the router knows."""
 
     at: datetime
@@ -61,8 +60,7 @@ class NumberClaimed:
     expires_at: datetime
 
 
-@frozen(kw_only=True)
-class CodeIssued:
+class CodeIssued(Struct, frozen=True, kw_only=True):
     """A code was issued; it is derived under `key_id` and never stored."""
 
     at: datetime
@@ -72,8 +70,7 @@ class CodeIssued:
     expires_at: datetime
 
 
-@frozen(kw_only=True)
-class AttemptStarted:
+class AttemptStarted(Struct, frozen=True, kw_only=True):
     """A try of something owed begins; if nothing is heard of it, it is made again at `next_try`."""
 
     at: datetime
@@ -82,8 +79,7 @@ class AttemptStarted:
     next_try: datetime
 
 
-@frozen(kw_only=True)
-class AttemptFailed:
+class AttemptFailed(Struct, frozen=True, kw_only=True):
     """A try of something owed failed; `cause` is the stable code of the error."""
 
     at: datetime
@@ -93,8 +89,7 @@ class AttemptFailed:
     next_try: datetime
 
 
-@frozen(kw_only=True)
-class CodeSent:
+class CodeSent(Struct, frozen=True, kw_only=True):
     """The sender took the code. `opaque` is what it wants handed back."""
 
     at: datetime
@@ -103,8 +98,7 @@ class CodeSent:
     opaque: bytes
 
 
-@frozen(kw_only=True)
-class CodeExpired:
+class CodeExpired(Struct, frozen=True, kw_only=True):
     """The time of a code ran out; a right one is refused like a wrong one from now on."""
 
     at: datetime
@@ -112,8 +106,7 @@ class CodeExpired:
     issue: int
 
 
-@frozen(kw_only=True)
-class ProofTried:
+class ProofTried(Struct, frozen=True, kw_only=True):
     """A try was admitted and charged, before its verdict is known (P2)."""
 
     at: datetime
@@ -121,16 +114,14 @@ class ProofTried:
     tag: bytes
 
 
-@frozen(kw_only=True)
-class ProofFailed:
+class ProofFailed(Struct, frozen=True, kw_only=True):
     """The verdict on a charged try was no. The charge stays."""
 
     at: datetime
     claim: str
 
 
-@frozen(kw_only=True)
-class PossessionProven:
+class PossessionProven(Struct, frozen=True, kw_only=True):
     """The verdict was yes: the code is used up (P6) and the charge of `tried_at` is taken back."""
 
     at: datetime
@@ -139,8 +130,7 @@ class PossessionProven:
     tried_at: datetime
 
 
-@frozen(kw_only=True)
-class OperatorAsked:
+class OperatorAsked(Struct, frozen=True, kw_only=True):
     """The serving operator was asked. `at` is when; the answer counts until `due`, inclusive."""
 
     at: datetime
@@ -154,8 +144,7 @@ class OperatorAsked:
     rules: str
 
 
-@frozen(kw_only=True)
-class AnswerDeferred:
+class AnswerDeferred(Struct, frozen=True, kw_only=True):
     """The operator will answer later."""
 
     at: datetime
@@ -163,8 +152,7 @@ class AnswerDeferred:
     opaque: bytes
 
 
-@frozen(kw_only=True)
-class AnswerReceived:
+class AnswerReceived(Struct, frozen=True, kw_only=True):
     """The operator answered in time. `at` is when we received it, by our clock."""
 
     at: datetime
@@ -173,8 +161,7 @@ class AnswerReceived:
     outcome: Outcome
 
 
-@frozen(kw_only=True)
-class Passed:
+class Passed(Struct, frozen=True, kw_only=True):
     """The user is identified."""
 
     at: datetime
@@ -188,8 +175,7 @@ class Passed:
     rules: str
 
 
-@frozen(kw_only=True)
-class IdentificationNotPassed:
+class IdentificationNotPassed(Struct, frozen=True, kw_only=True):
     """An accepted claim ended without passing. What stood behind it may stand on."""
 
     at: datetime
@@ -198,8 +184,7 @@ class IdentificationNotPassed:
     retry_at: datetime | None
 
 
-@frozen(kw_only=True)
-class CodeRecorded:
+class CodeRecorded(Struct, frozen=True, kw_only=True):
     """The operator acknowledged that it recorded messenger and identification code."""
 
     at: datetime
@@ -207,8 +192,7 @@ class CodeRecorded:
     code: str
 
 
-@frozen(kw_only=True)
-class RecordWithdrawn:
+class RecordWithdrawn(Struct, frozen=True, kw_only=True):
     """The operator acknowledged that it removed its record."""
 
     at: datetime
@@ -216,8 +200,7 @@ class RecordWithdrawn:
     code: str
 
 
-@frozen(kw_only=True)
-class DebtGivenUp:
+class DebtGivenUp(Struct, frozen=True, kw_only=True):
     """Something owed was tried for as long as the policy says and is given up: an alarm (P15)."""
 
     at: datetime
@@ -226,8 +209,7 @@ class DebtGivenUp:
     code: str
 
 
-@frozen(kw_only=True)
-class NoticeReceived:
+class NoticeReceived(Struct, frozen=True, kw_only=True):
     """The operator gave a notice that counts."""
 
     at: datetime
@@ -237,8 +219,7 @@ class NoticeReceived:
     happened_at: datetime | None
 
 
-@frozen(kw_only=True)
-class ReidentificationRequired:
+class ReidentificationRequired(Struct, frozen=True, kw_only=True):
     """The user has to be identified anew until `due`, inclusive."""
 
     at: datetime
@@ -247,23 +228,20 @@ class ReidentificationRequired:
     due: datetime
 
 
-@frozen(kw_only=True)
-class Displaced:
+class Displaced(Struct, frozen=True, kw_only=True):
     """Somebody who proved possession later was identified by the same number."""
 
     at: datetime
 
 
-@frozen(kw_only=True)
-class Lapsed:
+class Lapsed(Struct, frozen=True, kw_only=True):
     """The time to identify anew ran out; the older identification is gone."""
 
     at: datetime
     due: datetime
 
 
-@frozen(kw_only=True)
-class LateAnswerIgnored:
+class LateAnswerIgnored(Struct, frozen=True, kw_only=True):
     """An answer changed nothing, and why."""
 
     at: datetime
@@ -273,8 +251,7 @@ class LateAnswerIgnored:
     why: Ignored
 
 
-@frozen(kw_only=True)
-class StaleNoticeIgnored:
+class StaleNoticeIgnored(Struct, frozen=True, kw_only=True):
     """A notice changed nothing, and why."""
 
     at: datetime
@@ -285,8 +262,7 @@ class StaleNoticeIgnored:
     why: Ignored
 
 
-@frozen(kw_only=True)
-class NumberDisclosed:
+class NumberDisclosed(Struct, frozen=True, kw_only=True):
     """The number was given to a third party, under a consent given at `consent_at`."""
 
     at: datetime
@@ -295,8 +271,7 @@ class NumberDisclosed:
     consent_at: datetime
 
 
-@frozen(kw_only=True)
-class UserForgotten:
+class UserForgotten(Struct, frozen=True, kw_only=True):
     """The first event of a new subject: only this much is left of the user who was forgotten."""
 
     at: datetime
@@ -305,8 +280,7 @@ class UserForgotten:
     sends: Instants
 
 
-@frozen(kw_only=True)
-class TombstoneCleared:
+class TombstoneCleared(Struct, frozen=True, kw_only=True):
     """The budgets that outlived a forgotten user have run out."""
 
     at: datetime

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace as changed
+
 from abonent.core.budgets import live, refund, spend
 from abonent.core.events import (
     AnswerDeferred,
@@ -52,7 +54,6 @@ from abonent.core.states import (
     Reason,
     ReidentificationDue,
     State,
-    changed,
     identified_in,
     standing_identification,
 )
@@ -345,9 +346,15 @@ def _attempt(aggregate: Aggregate, event: AttemptStarted | AttemptFailed) -> Agg
 
 
 def _notice_heard(aggregate: Aggregate, event: NoticeReceived | StaleNoticeIgnored) -> Aggregate:
-    if event.notice_id in aggregate.notices:
+    heard = heard_as(event.operator, event.notice_id)
+    if heard in aggregate.notices:
         return aggregate
-    return changed(aggregate, notices=(*aggregate.notices, event.notice_id)[-NOTICES_KEPT:])
+    return changed(aggregate, notices=(*aggregate.notices, heard)[-NOTICES_KEPT:])
+
+
+def heard_as(operator: str, notice_id: str) -> str:
+    """Return under what a notice is remembered: each operator counts its own."""
+    return f"{operator} {notice_id}"
 
 
 def _reidentification_required(aggregate: Aggregate, event: ReidentificationRequired) -> Aggregate:

@@ -61,8 +61,12 @@ def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
         # A command at an instant sees every earlier instant settled (step 1).
         settle(course, command.at - RESOLUTION, command.at)
         _DECIDED_BY[type(command)](course, command)
-    effects = lease(course, command.at)
+    # Where nobody stands by to perform, what is owed is left to the next sweep.
+    effects = lease(course, command.at) if isinstance(command, _PERFORMED) else ()
     return Step(events=tuple(course.events), aggregate=course.aggregate, effects=effects)
+
+
+_PERFORMED: Final = (Tick, Claim, JudgeProof, GiveAnswer, HearNotice)
 
 
 def _hear(course: Course, command: HearNotice) -> None:

@@ -17,6 +17,7 @@ from abonent.core.events import (
     ReidentificationRequired,
     StaleNoticeIgnored,
 )
+from abonent.core.evolution import heard_as
 from abonent.core.states import (
     Aggregate,
     AwaitingAnswer,
@@ -35,7 +36,7 @@ def hear_notice(aggregate: Aggregate, command: HearNotice, terrain: Terrain) -> 
     A notice bears on the identification that stands and on a question that is open, each on its
     own; it is ignored by name where it bears on neither.
     """
-    if command.notice_id in aggregate.notices:
+    if heard_as(command.operator, command.notice_id) in aggregate.notices:
         yield _ignored(command, Ignored.REPEATED)
         return
     standing = standing_identification(aggregate.state)

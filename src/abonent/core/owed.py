@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
-from attrs import frozen
+from msgspec import Struct
 
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.policy import DAY
@@ -30,8 +30,7 @@ from abonent.core.states import (
 )
 
 
-@frozen(kw_only=True)
-class SendCode:
+class SendCode(Struct, frozen=True, kw_only=True):
     """A possession check is to begin: for one-time codes, the code is to be sent."""
 
     id: str
@@ -44,8 +43,7 @@ class SendCode:
     kind: ClassVar[EffectKind] = EffectKind.SEND_CODE
 
 
-@frozen(kw_only=True)
-class AskOperator:
+class AskOperator(Struct, frozen=True, kw_only=True):
     """An operator is to be asked whether it holds information about the subscriber."""
 
     id: str
@@ -58,8 +56,7 @@ class AskOperator:
     kind: ClassVar[EffectKind] = EffectKind.ASK_OPERATOR
 
 
-@frozen(kw_only=True)
-class RecordCode:
+class RecordCode(Struct, frozen=True, kw_only=True):
     """An operator is to record messenger and identification code beside the subscriber."""
 
     id: str
@@ -71,8 +68,7 @@ class RecordCode:
     kind: ClassVar[EffectKind] = EffectKind.RECORD
 
 
-@frozen(kw_only=True)
-class WithdrawCode:
+class WithdrawCode(Struct, frozen=True, kw_only=True):
     """An operator is to remove its record of an identification code."""
 
     id: str
@@ -166,7 +162,7 @@ def _wakes(aggregate: Aggregate) -> Iterator[datetime]:
     elif isinstance(state, Forgotten):
         counted = [instants[-1] for _, instants in aggregate.failures if instants]
         counted += aggregate.sends[-1:]
-        if counted:
+        if counted and not aggregate.debts:  # debts outlive budgets, and settle first
             yield max(counted) + DAY
     standing = standing_identification(state)
     if isinstance(standing, ReidentificationDue):
@@ -175,8 +171,7 @@ def _wakes(aggregate: Aggregate) -> Iterator[datetime]:
         yield debt.attempt.next_try
 
 
-@frozen
-class Gate:
+class Gate(Struct, frozen=True):
     """Whether a user may transmit messages. Falsy when closed.
 
     `until` is the instant up to and including which an open gate stays open by itself, None where

@@ -6,6 +6,7 @@ Knows ids and kinds. Refuses to know names of persons: there is no field to put 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
@@ -44,6 +45,16 @@ def check_instant(value: datetime) -> datetime:
     return value
 
 
+def check_member(kind: type[Enum]) -> Callable[[object, object, Any], None]:
+    """Return an attrs validator that takes members of an enumeration only, no look-alikes."""
+
+    def check(_: object, attribute: object, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise InvalidValue(f"this takes a member of {kind.__name__}")
+
+    return check
+
+
 def check_instant_field(_: object, attribute: object, value: Any) -> None:
     """The same as an attrs validator; None passes."""
     if value is not None:
@@ -64,7 +75,7 @@ class Messenger:
     """The organizer of the instant messaging service whose users are identified."""
 
     id: str = field(validator=check_id)
-    kind: MessengerKind
+    kind: MessengerKind = field(validator=check_member(MessengerKind))
 
 
 @frozen(kw_only=True)

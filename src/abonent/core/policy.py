@@ -5,11 +5,11 @@ Knows defaults and bounds. Refuses to overrule a statutory figure: a policy fill
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
 from attrs import Attribute, field, frozen
-from attrs.validators import ge, le
 
 from abonent.core.rules import Rules
 from abonent.errors import InvalidValue, PolicyIncomplete
@@ -23,6 +23,14 @@ def _positive(_: object, attribute: Attribute[Any], value: timedelta | None) -> 
         raise InvalidValue(f"Policy.{attribute.name} must be longer than nothing")
 
 
+def _within(least: Any, most: Any) -> Callable[[object, Attribute[Any], Any], None]:
+    def check(_: object, attribute: Attribute[Any], value: Any) -> None:
+        if not least <= value <= most:
+            raise InvalidValue(f"Policy.{attribute.name} is from {least} to {most}")
+
+    return check
+
+
 @frozen(kw_only=True)
 class Policy:
     """The messenger's own choices. Every default is safe; each figure gives its unit and range."""
@@ -33,25 +41,25 @@ class Policy:
     """The country whose national spellings are understood."""
     ask_operator_too: bool = False
     """For a domestic messenger: after the proof, ask the serving operator as well (S2)."""
-    code_length: int = field(default=6, validator=[ge(6), le(10)])
+    code_length: int = field(default=6, validator=_within(6, 10))
     """Digits of a one-time code, 6 to 10 (NIST SP 800-63B-4, 3.1.3.2)."""
     code_valid: timedelta = field(
-        default=timedelta(minutes=10), validator=[_positive, le(timedelta(minutes=10))]
+        default=timedelta(minutes=10), validator=_within(_SHORTEST_WAIT, timedelta(minutes=10))
     )
     """How long a code may be used, inclusive, at most 10 minutes (NIST SP 800-63B-4, 3.1.3.2)."""
-    tries_per_code: int = field(default=5, validator=[ge(1), le(10)])
+    tries_per_code: int = field(default=5, validator=_within(1, 10))
     """Tries that one code takes."""
-    failures_per_day: int = field(default=15, validator=[ge(1), le(100)])
+    failures_per_day: int = field(default=15, validator=_within(1, 100))
     """Failed tries by (user, number) in any 24 hours; resending does not reset them (P4)."""
     claim_valid: timedelta = field(default=DAY, validator=_positive)
     """How long a claim may wait for its proof."""
     resend_after: timedelta = field(
-        default=timedelta(seconds=60), validator=[_positive, ge(_SHORTEST_WAIT)]
+        default=timedelta(seconds=60), validator=_within(_SHORTEST_WAIT, DAY)
     )
     """How long a repeated claim sends nothing new."""
-    sends_per_user: int = field(default=10, validator=[ge(1), le(1000)])
+    sends_per_user: int = field(default=10, validator=_within(1, 1000))
     """Codes sent to one user in any 24 hours (P20)."""
-    sends_per_number: int = field(default=10, validator=[ge(1), le(1000)])
+    sends_per_number: int = field(default=10, validator=_within(1, 1000))
     """Codes sent to one number in any 24 hours, whoever claims it (P20)."""
     answer_within: timedelta | None = field(default=None, validator=_positive)
     """The operator's time, for rule sets that give none (the draft of 2017)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum
 
-from attrs import frozen
+from msgspec import Struct
 
 from abonent.core.budgets import free_at
 from abonent.core.claims import resend_at
@@ -55,8 +55,7 @@ class Action(Enum):
     """Wait for the operator's answer."""
 
 
-@frozen(kw_only=True)
-class NextStep:
+class NextStep(Struct, frozen=True, kw_only=True):
     """One thing that may be done `since` an instant, and `until` another if one is set.
 
     `tries` is how many wrong codes are still admitted, for `Action.PROVE`.
@@ -68,8 +67,7 @@ class NextStep:
     tries: int | None = None
 
 
-@frozen(kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """The answer to every call about one user.
 
     `reason` says why the last attempt did not pass, or what closed the gate;

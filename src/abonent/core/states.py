@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
-from attrs import AttrsInstance, frozen
-from attrs import fields as attrs_fields
+from msgspec import Struct
 
 from abonent.core.budgets import Instants
 from abonent.core.numbers import SubscriberNumber
@@ -89,16 +88,14 @@ class EffectKind(Enum):
     WITHDRAW = "withdraw"
 
 
-@frozen(kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """How often something owed was tried, and when it is next."""
 
     tries: int
     next_try: datetime
 
 
-@frozen(kw_only=True)
-class Debt:
+class Debt(Struct, frozen=True, kw_only=True):
     """A record or withdrawal that an operator has yet to acknowledge. It holds no number."""
 
     kind: EffectKind
@@ -113,13 +110,11 @@ class Debt:
         return f"{self.code}.{self.kind.value}"
 
 
-@frozen(kw_only=True)
-class Unidentified:
+class Unidentified(Struct, frozen=True, kw_only=True):
     """Nothing is known yet."""
 
 
-@frozen(kw_only=True)
-class Identified:
+class Identified(Struct, frozen=True, kw_only=True):
     """Identified by a number, under a named rule set; `operator=None`: by own determination.
 
     `asked_at` is None where no operator was asked.
@@ -141,8 +136,7 @@ class Identified:
         return self.proven_at if self.asked_at is None else self.asked_at
 
 
-@frozen(kw_only=True)
-class ReidentificationDue:
+class ReidentificationDue(Struct, frozen=True, kw_only=True):
     """A notice came. The gate follows the cause until `due`, inclusive; then it is closed."""
 
     was: Identified
@@ -156,8 +150,7 @@ Before: TypeAlias = Identified | ReidentificationDue | None
 """An older identification that stands behind a new attempt."""
 
 
-@frozen(kw_only=True)
-class LiveCode:
+class LiveCode(Struct, frozen=True, kw_only=True):
     """A one-time code that was issued and not used up. The code itself is derived, never held."""
 
     issue: int
@@ -169,8 +162,7 @@ class LiveCode:
     opaque: bytes
 
 
-@frozen(kw_only=True)
-class ProvingPossession:
+class ProvingPossession(Struct, frozen=True, kw_only=True):
     """A claim that waits for its proof. `operator` served the number when it was claimed."""
 
     number: SubscriberNumber
@@ -186,8 +178,7 @@ class ProvingPossession:
     before: Before
 
 
-@frozen(kw_only=True)
-class AwaitingAnswer:
+class AwaitingAnswer(Struct, frozen=True, kw_only=True):
     """Possession is proven and the operator was asked; `asking=None`: it will answer later."""
 
     number: SubscriberNumber
@@ -204,8 +195,7 @@ class AwaitingAnswer:
     before: Before
 
 
-@frozen(kw_only=True)
-class NotPassed:
+class NotPassed(Struct, frozen=True, kw_only=True):
     """An accepted claim that did not pass. `due` is the deadline that ran out, if one did."""
 
     reason: Reason
@@ -214,8 +204,7 @@ class NotPassed:
     retry_at: datetime | None
 
 
-@frozen(kw_only=True)
-class Forgotten:
+class Forgotten(Struct, frozen=True, kw_only=True):
     """The user was forgotten; only debts and budgets are left, until they run out."""
 
     at: datetime
@@ -241,8 +230,7 @@ STATES: tuple[type[State], ...] = (
 )
 
 
-@frozen(kw_only=True)
-class Aggregate:
+class Aggregate(Struct, frozen=True, kw_only=True):
     """A state with its debts and budgets: all that is kept about one subject.
 
     `failures` counts failed proofs by number tag, `sends` the codes sent to this user,
@@ -261,22 +249,6 @@ BLANK = Aggregate()
 # Tuples, because a union is built anew each time that it is asked for.
 ATTEMPTS: Final = (ProvingPossession, AwaitingAnswer)
 _STANDING: Final = (Identified, ReidentificationDue)
-
-V = TypeVar("V", bound=AttrsInstance)
-
-
-def changed(value: V, **fields: object) -> V:
-    """Return a record with some fields changed: `attrs.evolve` for the hot path."""
-    kind = type(value)
-    names = _NAMES.get(kind)
-    if names is None:
-        names = _NAMES[kind] = tuple(each.name for each in attrs_fields(kind))
-    return kind(
-        **{name: fields[name] if name in fields else getattr(value, name) for name in names}
-    )
-
-
-_NAMES: dict[type, tuple[str, ...]] = {}
 
 
 def standing_identification(state: State) -> Before:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from abonent.core.budgets import Instants, live, spend
 from abonent.core.commands import Command, Displace, Terrain
@@ -52,13 +53,15 @@ def micros(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-@frozen(kw_only=True, repr=False)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """A row as it is held in memory: where it is, at which version, and what it says."""
 
     key: bytes
     version: int
     row: Row
+
+    def __repr__(self) -> str:
+        return f"Held(version={self.version})"
 
     @property
     def aggregate(self) -> Aggregate:
@@ -71,8 +74,7 @@ class Held:
         return subject_of(self.row.subject_key)
 
 
-@frozen
-class _Change:
+class _Change(Struct, frozen=True):
     """What a draft did to one row: from where, to what, and what it told the journal."""
 
     before: Held
@@ -209,7 +211,7 @@ class Draft:
             row = Row(user_id=user_id, subject_key=new_subject_key(), aggregate=BLANK)
             return Held(key=keys[0], version=0, row=row)
         if held.row.user_id is None:
-            return evolve(held, row=evolve(held.row, user_id=user_id))
+            return replace(held, row=replace(held.row, user_id=user_id))
         return held
 
     def row(self, key: bytes) -> Held | None:

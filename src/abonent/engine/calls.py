@@ -99,7 +99,7 @@ class Calls:
                 check: Callable[..., Verdict] = self._possession.check
                 proven = guarded("possession", check, (code, claim)) is Verdict.PROVEN
             judged = self._judge(draft, tried.held, at, at, proven=proven)
-            return Done(judged.held, (*tried.effects, *judged.effects), judged.events)
+            return Done(judged.held, judged.effects, (*tried.events, *judged.events))
 
         done = yield Submit(keys, work)
         return (yield from self._conclude(user_id, done))

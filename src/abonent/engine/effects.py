@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
+from msgspec import Struct
 
 from abonent.core.events import Outcome
 from abonent.core.owed import AskOperator, Effect, RecordCode, SendCode, WithdrawCode
@@ -46,31 +47,27 @@ Router: TypeAlias = NumberRouter | AsyncNumberRouter
 Flow: TypeAlias = Generator[Any, Any, T]
 
 
-@frozen
-class Submit:
+class Submit(Struct, frozen=True):
     """Settle a task; sent back is its result."""
 
     keys: tuple[bytes, ...]
     work: Callable[[Any], Any]
 
 
-@frozen
-class SubmitAll:
+class SubmitAll(Struct, frozen=True):
     """Settle several tasks together; sent back are their results, errors as values."""
 
     tasks: tuple[Submit, ...]
 
 
-@frozen
-class Read:
+class Read(Struct, frozen=True):
     """Read from the store, which may block; sent back is what was read."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 
-@frozen
-class Call:
+class Call(Struct, frozen=True):
     """Call an adapter; sent back is what it returned, thrown in is an `AdapterError`."""
 
     lane: str
@@ -79,8 +76,7 @@ class Call:
     arguments: tuple[Any, ...]
 
 
-@frozen
-class Spawn:
+class Spawn(Struct, frozen=True):
     """Drive flows, each in its lane; wait for them for at most the policy's inline wait.
 
     Sent back are their results, None for each that is still running or had no place.
@@ -89,8 +85,7 @@ class Spawn:
     flows: tuple[Lane, ...]
 
 
-@frozen
-class Lane:
+class Lane(Struct, frozen=True):
     """A flow, and the adapter it is bound to: a dead one must stall nobody else (P26)."""
 
     name: str

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from attrs import frozen
+from msgspec import Struct
 
 from abonent.core.commands import (
     Command,
@@ -62,8 +63,7 @@ class SweepReport:
     events: Mapping[str, int]
 
 
-@frozen
-class Done:
+class Done(Struct, frozen=True):
     """The result of a task: the row after it, what is owed now, and what happened."""
 
     held: Held

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from abonent.engine.archive import Archive, Batch, Draft
 from abonent.engine.commits import Task
@@ -74,8 +74,7 @@ class Settler:
         return []
 
 
-@frozen
-class _Group:
+class _Group(Struct, frozen=True):
     """The tasks about one user, how each ended, and the unit that carries them all."""
 
     outcomes: tuple[tuple[Task, Any, Exception | None], ...]
