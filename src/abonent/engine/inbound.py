@@ -14,7 +14,8 @@ from attrs import frozen
 from abonent.core.commands import HearNotice
 from abonent.core.events import Ignored, LateAnswerIgnored, Outcome, StaleNoticeIgnored
 from abonent.core.states import AwaitingAnswer
-from abonent.engine.archive import Draft, micros
+from abonent.engine.archive import micros
+from abonent.engine.drafts import Draft
 from abonent.engine.effects import Flow, Read, Submit
 from abonent.engine.loop import Done, Loop
 from abonent.errors import InvalidValue, UnknownOperator, UnknownQuery

@@ -32,8 +32,9 @@ from abonent.core.states import (
     identified_in,
     standing_identification,
 )
-from abonent.engine.archive import Archive, Draft, Held, is_sends_key, micros
+from abonent.engine.archive import Archive, Held, is_sends_key, micros
 from abonent.engine.commits import GroupCommit, Task
+from abonent.engine.drafts import Draft
 from abonent.engine.effects import (
     AlarmKind,
     Call,

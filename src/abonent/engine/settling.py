@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from abonent.engine.archive import Archive, Batch, Draft
+from abonent.engine.archive import Archive
 from abonent.engine.commits import Task
+from abonent.engine.drafts import Batch, Draft
 from abonent.errors import Contended, StorageError
 from abonent.ports import Unit
 
