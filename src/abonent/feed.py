@@ -48,12 +48,14 @@ class Happening:
 class ReplayReport:
     """Whether replaying the journal gives every stored record (I7).
 
-    `entries` were read, `unreadable` of them belong to subjects whose key was destroyed or to
-    nobody; `differing` are the users whose record the journal does not give.
+    `entries` were read and told of `events`; `unreadable` entries belong to subjects whose key was
+    destroyed or to nobody. How many events share an entry depends on which calls shared a commit.
+    `differing` are the users whose record the journal does not give.
     """
 
     records: int
     entries: int
+    events: int
     unreadable: int
     differing: tuple[str, ...]
 
@@ -104,7 +106,7 @@ class Feed:
         held = {each.subject: each for each in self._rows()}
         replayed: dict[bytes, Aggregate] = {}
         broken: set[bytes] = set()
-        entries = unreadable = 0
+        entries = events = unreadable = 0
         for chunk in self._chunks(0):
             for entry in chunk:
                 entries += 1
@@ -113,7 +115,9 @@ class Feed:
                     unreadable += 1
                 elif entry.subject not in broken:
                     before = replayed.get(entry.subject, BLANK)
-                    after = _replay(before, self._open(entry, row).events)
+                    told = self._open(entry, row).events
+                    events += len(told)
+                    after = _replay(before, told)
                     if after is None:
                         broken.add(entry.subject)
                     else:
@@ -126,6 +130,7 @@ class Feed:
         return ReplayReport(
             records=len(held),
             entries=entries,
+            events=events,
             unreadable=unreadable,
             differing=tuple(sorted(differing)),
         )

@@ -115,6 +115,7 @@ _CONVERTED: Final[dict[str, tuple[Convert, Convert]]] = {
         lambda value: tuple(_unpack(each) for each in value),
     ),
     "tuple[tuple[bytes, Instants], ...]": (_failures_packed, _failures),
+    "tuple[bytes, ...]": (_failures_packed, tuple),
     "Instants": (_failures_packed, tuple),
     "Reason": _enum(states.Reason),
     "NoticeKind": _enum(states.NoticeKind),

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 from hypothesis import HealthCheck, settings
+from msgspec import Struct
 
 from abonent import (
     Agreement,
@@ -188,11 +189,20 @@ def parts_of(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
         inner = [*value.keys(), *value.values()]
     elif isinstance(value, list | tuple | set | frozenset):
         inner = list(value)
-    elif attrs.has(type(value)):
-        inner = [getattr(value, each.name) for each in attrs.fields(type(value))]
+    elif names := field_names(value):
+        inner = [getattr(value, name) for name in names]
     elif isinstance(value, BaseException):
         inner = [value.args, vars(value)]
     elif hasattr(value, "__dict__"):
         inner = list(vars(value).values())
     for each in inner:
         yield from parts_of(each, seen)
+
+
+def field_names(value: Any) -> tuple[str, ...]:
+    """The names of a record's fields, however the record is made."""
+    if isinstance(value, Struct):
+        return value.__struct_fields__
+    if attrs.has(type(value)):
+        return tuple(each.name for each in attrs.fields(type(value)))
+    return ()

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from msgspec.structs import replace
 
 from abonent import Messenger, MessengerKind, NoticeKind, Outcome, Policy, Reason, SubscriberNumber
 from abonent.core import commands as ask
@@ -47,6 +48,7 @@ from tests.properties.parts import (
     M,
     N,
     agreement,
+    field_names,
     parts_of,
 )
 
@@ -69,7 +71,7 @@ CLOSED = datetime.min.replace(tzinfo=START.tzinfo)
 users = st.sampled_from(USERS)
 numbers = st.sampled_from(NUMBERS)
 picks = st.integers(0, 31)
-LONG_DEADLINES = {"due", "expires_at", "next_try"}
+DEADLINES = {"due", "expires_at", "next_try"}
 
 
 def tag(number: SubscriberNumber) -> bytes:
@@ -687,11 +689,11 @@ def _deadlines(aggregate: Aggregate) -> list[datetime]:
     """Every deadline that is written anywhere in a record, whatever it belongs to."""
     found: list[datetime] = []
     for part in parts_of((aggregate.state, aggregate.debts)):
-        if isinstance(part, NotPassed) or not attrs.has(type(part)):
-            continue
-        for each in attrs.fields(type(part)):
-            value = getattr(part, each.name)
-            if each.name in LONG_DEADLINES and isinstance(value, datetime):
+        if isinstance(part, NotPassed):
+            continue  # its `due` is over
+        for name in field_names(part):
+            value = getattr(part, name)
+            if name in DEADLINES and isinstance(value, datetime):
                 found.append(value)
     return found
 
@@ -699,7 +701,7 @@ def _deadlines(aggregate: Aggregate) -> list[datetime]:
 def _unleased(state: Any) -> Any:
     """A state without the count of tries, which goes on by itself."""
     if isinstance(state, AwaitingAnswer):
-        return attrs.evolve(state, asking=None)
+        return replace(state, asking=None)
     if isinstance(state, ProvingPossession) and state.code is not None:
-        return attrs.evolve(state, code=attrs.evolve(state.code, sending=None))
+        return replace(state, code=replace(state.code, sending=None))
     return state

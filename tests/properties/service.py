@@ -31,7 +31,7 @@ from abonent.core.states import (
     identified_in,
     standing_identification,
 )
-from abonent.errors import AbonentError
+from abonent.errors import AbonentError, Contended
 from abonent.ports import Answer, CodeMessage, Query, RecordEntry, Storage, Unit, WithdrawEntry
 from abonent.simulation import (
     Reply,
@@ -264,6 +264,7 @@ class Service(RuleBasedStateMachine):
         try:
             answer = function(*arguments, **named)
         except AbonentError as error:
+            assert not isinstance(error, Contended), "one writer alone cannot lose to others"
             self.said.append(f"{error} {error!r} {vars(error)}")
             return error
         except Crash as crash:

@@ -62,6 +62,7 @@ def claim(course: Course, command: Claim) -> None:
             rules=terms.rules,
             locale=command.locale,
             expires_at=command.at + course.terrain.policy.claim_valid,
+            older_tags=command.tags[1:],
         )
     )
     _issue_code(course, command, command.claim, 1)

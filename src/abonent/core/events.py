@@ -47,7 +47,11 @@ class Ignored(Enum):
 
 
 class NumberClaimed(Struct, frozen=True, kw_only=True):
-    """A user claimed a number. `operator` serves it as far as the router knows."""
+    """A user claimed a number. `operator` serves it as far as the router knows.
+
+    `older_tags` are the number's indexes under keys that were current before; what was counted
+    under them counts under `tag` from now on.
+    """
 
     at: datetime
     number: SubscriberNumber
@@ -58,6 +62,7 @@ class NumberClaimed(Struct, frozen=True, kw_only=True):
     rules: str
     locale: str
     expires_at: datetime
+    older_tags: tuple[bytes, ...] = ()
 
 
 class CodeIssued(Struct, frozen=True, kw_only=True):

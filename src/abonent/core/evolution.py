@@ -117,6 +117,8 @@ def _in_state(aggregate: Aggregate, state: State) -> Aggregate:
 
 
 def _number_claimed(aggregate: Aggregate, event: NumberClaimed) -> Aggregate:
+    if event.older_tags:
+        aggregate = _under_one_tag(aggregate, event.tag, event.older_tags)
     return _in_state(
         aggregate,
         ProvingPossession(
@@ -133,6 +135,14 @@ def _number_claimed(aggregate: Aggregate, event: NumberClaimed) -> Aggregate:
             before=standing_identification(aggregate.state),
         ),
     )
+
+
+def _under_one_tag(aggregate: Aggregate, tag: bytes, older: tuple[bytes, ...]) -> Aggregate:
+    counted = failures_on(aggregate, tag, *older)
+    if not counted:
+        return aggregate
+    others = tuple(each for each in aggregate.failures if each[0] not in (tag, *older))
+    return changed(aggregate, failures=(*others, (tag, counted)))
 
 
 def _code_issued(aggregate: Aggregate, event: CodeIssued) -> Aggregate:

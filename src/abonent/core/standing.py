@@ -10,7 +10,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from abonent.core.budgets import free_at
+from abonent.core.budgets import free_at, live
 from abonent.core.claims import resend_at
 from abonent.core.evolution import failures_on
 from abonent.core.owed import Gate, gate
@@ -19,8 +19,6 @@ from abonent.core.states import (
     Aggregate,
     AwaitingAnswer,
     Basis,
-    Forgotten,
-    Identified,
     NotPassed,
     ProvingPossession,
     Reason,
@@ -123,8 +121,6 @@ def _next_steps(aggregate: Aggregate, at: datetime, policy: Policy) -> tuple[Nex
         return (NextStep(action=Action.CLAIM, since=max(at, state.retry_at or at)),)
     if isinstance(state, ReidentificationDue):
         return (NextStep(action=Action.CLAIM, since=at, until=state.due),)
-    if isinstance(state, Identified | Forgotten):
-        return (NextStep(action=Action.CLAIM, since=at),)
     return (NextStep(action=Action.CLAIM, since=at),)
 
 
@@ -133,9 +129,7 @@ def _while_proving(
 ) -> tuple[NextStep, ...]:
     steps: list[NextStep] = []
     failed = failures_on(aggregate, state.tag)
-    left = policy.failures_per_day
-    if free_at(failed, policy.failures_per_day, at) is None:
-        left = policy.failures_per_day - len(failed)
+    left = max(0, policy.failures_per_day - len(live(failed, at)))
     code = state.code
     if code is not None and at <= code.expires_at and code.tries < policy.tries_per_code:
         tries = min(left, policy.tries_per_code - code.tries)

@@ -197,8 +197,11 @@ class Draft:
         if not step.events:
             return held, step
         row = Row(user_id=None, subject_key=new_subject_key(), aggregate=step.aggregate)
-        after = Held(key=held.key, version=held.version + 1, row=row)
-        self._changes[held.key] = _Change(held, after, at, step.events)
+        # What the same unit told the old subject's journal goes with its key; the debts do not.
+        overtaken = self._changes.get(held.key)
+        before = held if overtaken is None else overtaken.before
+        after = Held(key=held.key, version=before.version + 1, row=row)
+        self._changes[held.key] = _Change(before, after, at, step.events)
         return after, step
 
     def expire_budget(self, key: bytes, at: datetime) -> None:
