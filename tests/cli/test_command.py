@@ -18,13 +18,13 @@ from tests.cli.observing import run
 def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """`--version` prints the name and version of what is installed, and exits with 0."""
     monkeypatch.setattr(app, "version", lambda _: "1.2.3")
-    assert (0, "abonent 1.2.3\n", "") == run("--version")
+    assert run("--version") == (0, "abonent 1.2.3\n", "")
 
     def missing(_: str) -> str:
         raise PackageNotFoundError
 
     monkeypatch.setattr(app, "version", missing)
-    assert (0, "abonent, not installed\n", "") == run("--version")
+    assert run("--version") == (0, "abonent, not installed\n", "")
 
 
 def test_without_arguments_there_is_help() -> None:
@@ -102,7 +102,7 @@ def test_interruptions_end_with_130(
         raise interruption
 
     monkeypatch.setattr(app, "app", fails)
-    assert (130, "", "") == run("demo")
+    assert run("demo") == (130, "", "")
 
 
 def test_the_arguments_of_the_process_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from abonent.cli import demo as story
 from abonent.cli.demo import Casting, play
-from abonent.cli.telling import timeline, words
-from abonent.core.events import EVENTS, Passed, ReidentificationRequired
+from abonent.cli.telling import timeline
+from abonent.core.events import Passed, ReidentificationRequired
 from abonent.core.states import NoticeKind
 from abonent.feed import ReplayReport
 from abonent.identifier import Identifier
@@ -37,8 +37,7 @@ KEYS = [
     "database",
     "seconds",
 ]
-# How many events share a journal entry depends on which calls shared a commit.
-NOT_REPEATED = ("database", "seconds", "journal_entries")
+NOT_REPEATED = ("database", "seconds")
 
 
 def played(*arguments: str) -> dict[str, Any]:
@@ -59,10 +58,10 @@ def silent(_: str, __: int, ___: int) -> None:
 def test_json_is_one_object_with_these_keys() -> None:
     """`--json` prints one object, and the users add up."""
     told = played("--users", "150", "--seed", "1")
-    assert KEYS == list(told)
+    assert list(told) == KEYS
     assert told["users"] == 150 == told["passed"] + sum(told["not_passed"].values())
     assert told["replay_ok"] is True
-    assert [] == told["rejected"]
+    assert told["rejected"] == []
     assert Path(told["database"]).is_file()
     assert told["notices"] >= told["reidentified"] > 0
     assert told["gates_open"] <= told["passed"]
@@ -125,17 +124,6 @@ def test_tables_and_timeline_tell_the_story() -> None:
         assert part in out
 
 
-def test_every_event_has_words() -> None:
-    """A timeline says every event in words, never as the name of a class."""
-    known = {each.__name__ for each in EVENTS}
-    outcome = play(Casting(seed=4, users=60), silent)
-    told = {each.words for each in timeline(outcome.history)}
-    assert told
-    assert not known & told
-    in_words = Path(words.__code__.co_filename).read_text(encoding="utf-8")
-    assert all(name in in_words for name in known)
-
-
 def test_the_history_goes_through_it_all() -> None:
     """The user whose history is told was identified, noticed and identified anew."""
     outcome = play(Casting(seed=4, users=100), silent)
@@ -165,7 +153,7 @@ def test_the_database_and_its_keys_are_for_the_owner_alone(tmp_path: Path) -> No
     connection = sqlite3.connect(path)
     (entries,) = connection.execute("SELECT count(*) FROM journal").fetchone()
     connection.close()
-    assert entries == told["journal_entries"]
+    assert 0 < entries <= told["journal_entries"]
 
 
 @pytest.mark.parametrize("place", ["there.db", "missing/there.db", "folder", "link.db"])
@@ -188,7 +176,7 @@ def test_a_journal_that_does_not_replay_is_a_failure(monkeypatch: pytest.MonkeyP
     """The exit status is 0 only if replaying gives every stored state."""
 
     def replay(_: Identifier) -> ReplayReport:
-        return ReplayReport(records=1, entries=1, unreadable=0, differing=("user-00001",))
+        return ReplayReport(records=1, entries=1, events=1, unreadable=0, differing=("user-00001",))
 
     monkeypatch.setattr(Identifier, "replay", replay)
     status, out, _ = run("demo", "--json", "--users", "5")

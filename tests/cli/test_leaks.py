@@ -29,9 +29,7 @@ tel:+79000000013
 """
 
 
-def play(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str
-) -> tuple[int, Observed]:
+def play(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> tuple[int, Observed]:
     database = folder / "demo.db"
     with observed(monkeypatch) as seen:
         progress = show.progress
@@ -45,7 +43,9 @@ def play(
 
                     def told(stage: str, done: int, total: int) -> None:
                         tell(stage, done, total)
-                        if done == total and stage in STAGES:  # the log of the database goes when it is closed
+                        if (
+                            done == total and stage in STAGES
+                        ):  # the log of the database goes when it is closed
                             for name, text in read_all(folder).items():
                                 seen.files[f"{name} after {stage}"] = text
 
@@ -73,7 +73,7 @@ def test_a_demo_of_drawn_numbers_leaves_no_trace_of_one(
     assert len(seen.codes) > 100
     assert any("-wal after" in name for name in seen.files)
     assert seen.errors
-    assert [] == seen.found()
+    assert seen.found() == []
 
 
 def test_a_demo_of_listed_numbers_leaves_no_trace_of_one(
@@ -87,7 +87,7 @@ def test_a_demo_of_listed_numbers_leaves_no_trace_of_one(
     status, seen = play(monkeypatch, folder, "--numbers", str(listed))
     assert status == 0
     assert len(seen.numbers) >= 5
-    assert [] == seen.found()
+    assert seen.found() == []
     for part in ("4951234567", "495 123", "123-45-67", "441234567", "44 123", "0000016"):
         assert part not in seen.out.getvalue() + seen.err.getvalue() + seen.log.getvalue()
 
@@ -106,7 +106,7 @@ def test_the_search_finds_what_it_looks_for(
         "code": b"code=" + min(seen.codes).encode(),
         "nothing": b"user-00017",
     }
-    assert ["bare", "spaced", "binary", "code"] == seen.found()
+    assert seen.found() == ["bare", "spaced", "binary", "code"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def read(tmp_path: Path, raw: bytes) -> tuple[list[str], list[tuple[int, str]]]:
 def test_spellings_columns_and_line_ends(tmp_path: Path, text: str) -> None:
     """One a line or the first column, whatever separates lines and columns."""
     numbers, rejected = read(tmp_path, text.encode("utf-8"))
-    assert TWO == numbers
+    assert numbers == TWO
     assert rejected in ([], [(3, "NUMBER_UNPARSABLE")])
 
 
@@ -53,13 +53,13 @@ def test_spellings_columns_and_line_ends(tmp_path: Path, text: str) -> None:
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     """UTF-8 with or without a byte order mark, cp1251, and what spreadsheets call Unicode."""
     text = "Телефон;Имя\n89000000001;Ёж\n89000000002;№ 5\nмой номер;я\n"
-    assert (TWO, [(4, "NUMBER_UNPARSABLE")]) == read(tmp_path, text.encode(encoding))
+    assert read(tmp_path, text.encode(encoding)) == (TWO, [(4, "NUMBER_UNPARSABLE")])
 
 
 def test_bytes_of_no_encoding_spoil_their_line_only(tmp_path: Path) -> None:
     """A damaged line is rejected; its neighbours are read."""
-    raw = "89000000001\n".encode() + b"8900\x98000 \xff\n" + "89000000002;ж".encode()
-    assert (TWO, [(2, "NUMBER_UNPARSABLE")]) == read(tmp_path, raw)
+    raw = b"89000000001\n" + b"8900\x98000 \xff\n" + "89000000002;ж".encode()
+    assert read(tmp_path, raw) == (TWO, [(2, "NUMBER_UNPARSABLE")])
 
 
 def test_bad_lines_are_named_by_line_and_reason(tmp_path: Path) -> None:
@@ -78,15 +78,15 @@ def test_bad_lines_are_named_by_line_and_reason(tmp_path: Path) -> None:
         "89000000002",
     ]
     numbers, rejected = read(tmp_path, "\n".join(lines).encode())
-    assert TWO == numbers
-    assert [
+    assert numbers == TWO
+    assert [each for each in rejected if each[0] != 4] == [
         (3, "NUMBER_NOT_MOBILE"),
         (5, "NUMBER_REGION"),
         (6, "NUMBER_NOT_MOBILE"),
         (7, "NUMBER_UNPARSABLE"),
         (8, "NUMBER_UNPARSABLE"),
         (10, "NUMBER_UNPARSABLE"),
-    ] == [each for each in rejected if each[0] != 4]
+    ]
     assert 4 in {line for line, _ in rejected}
 
 
@@ -94,7 +94,7 @@ def test_only_one_head_is_passed_over(tmp_path: Path) -> None:
     """A first line that is no head, and a head that is not first, are bad lines."""
     assert ([TWO[0]], [(1, "NUMBER_UNPARSABLE")]) == read(tmp_path, b"hello\n89000000001")
     _, rejected = read(tmp_path, b"phone\n89000000001\nphone\n")
-    assert [(3, "NUMBER_UNPARSABLE")] == rejected
+    assert rejected == [(3, "NUMBER_UNPARSABLE")]
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n\r\n \t\n", b"\xef\xbb\xbf", b"phone\n", b"# 1\n"])
@@ -132,7 +132,7 @@ def test_a_pipe_may_be_read(tmp_path: Path) -> None:
     writer.start()
     found = read_numbers(pipe, Policy())
     writer.join()
-    assert TWO == [each.number.e164 for each in found.numbers]
+    assert [each.number.e164 for each in found.numbers] == TWO
 
 
 def test_a_list_shows_no_number(tmp_path: Path) -> None:
@@ -140,7 +140,9 @@ def test_a_list_shows_no_number(tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text("8 900 000-00-01", encoding="ascii")
     found = read_numbers(path, Policy())
-    assert "000" not in repr(found) + repr(found.numbers)
+    told = repr(found) + repr(found.numbers)
+    assert "000-00" not in told
+    assert "9000000" not in told
 
 
 def test_rejected_lines_are_printed(tmp_path: Path) -> None:
@@ -165,5 +167,5 @@ def test_a_list_of_bad_lines_only_is_a_demo_of_nobody(tmp_path: Path) -> None:
     status, out, _ = run("demo", "--json", "--numbers", str(path))
     told = json.loads(out)
     assert (status, told["users"], told["journal_entries"]) == (0, 0, 0)
-    assert [{"line": 1, "reason": "NUMBER_NOT_MOBILE"}] == told["rejected"]
+    assert told["rejected"] == [{"line": 1, "reason": "NUMBER_NOT_MOBILE"}]
     assert run("demo", "--numbers", str(path))[0] == 0

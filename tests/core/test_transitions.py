@@ -44,10 +44,8 @@ def samples_of(state, event):
 
 def lacks_what_it_ends(aggregate, happening) -> bool:
     """An event about an older identification has nothing to be about where none stands."""
-    standing = standing_identification(aggregate.state)
-    if isinstance(happening, Lapsed):
-        return standing is None
-    return isinstance(happening, NEEDS_A_STANDING) and standing is None
+    stands = standing_identification(aggregate.state) is not None
+    return isinstance(happening, NEEDS_A_STANDING) and not stands
 
 
 def test_every_state_and_event_has_a_sample():

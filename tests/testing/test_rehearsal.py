@@ -15,15 +15,16 @@ from abonent.core.states import Basis, NoticeKind, Reason
 from abonent.errors import DoubleRefused, IdentifierClosed, InvalidValue
 from abonent.identifier import Identifier
 from abonent.ports import Query
+from abonent.simulation import Reply
 from abonent.stores import MemoryStorage
-from abonent.testing import Rehearsal, Reply
+from abonent.testing import Rehearsal
 
 
 def test_a_user_is_identified_in_one_line() -> None:
     """`identified` claims a fresh number, proves it and returns the standing."""
     with abonent.testing.identifier() as app:
         standing = app.identified("alice")
-        assert (Status.IDENTIFIED, Basis.OPERATOR_ANSWER) == (standing.status, standing.basis)
+        assert (standing.status, standing.basis) == (Status.IDENTIFIED, Basis.OPERATOR_ANSWER)
         assert app.identifier.gate("alice").open
         assert [app.number("alice")] == [each.number for each in app.operator.records]
         assert app.identified("bob").gate.open
@@ -34,7 +35,7 @@ def test_the_domestic_messenger_asks_nobody() -> None:
     """A domestic messenger determines the number by itself (S1)."""
     with abonent.testing.identifier(messenger=MessengerKind.DOMESTIC) as app:
         assert app.identified("alice").basis is Basis.OWN_DETERMINATION
-        assert [] == app.operator.questions
+        assert app.operator.questions == []
 
 
 def test_a_subscription_ends() -> None:
@@ -42,7 +43,7 @@ def test_a_subscription_ends() -> None:
     with abonent.testing.identifier() as app:
         app.identified("alice")
         app.clock.advance(60)
-        assert ("alice",) == app.end_subscription("alice").users
+        assert app.end_subscription("alice").users == ("alice",)
         assert app.identifier.gate("alice").reason is Reason.REIDENTIFICATION_DUE
         report = app.pass_time(timedelta(minutes=20, seconds=1))
         assert report.events["Lapsed"] == 1
@@ -168,7 +169,7 @@ def test_its_parts_are_refused_for_real() -> None:
 
 def test_the_package_says_what_it_has() -> None:
     """Names are found when they are asked for, and only those that are there."""
-    assert {"Rehearsal", "Reply", "identifier"} <= set(dir(abonent.testing))
+    assert {"Rehearsal", "identifier"} <= set(dir(abonent.testing))
     assert [abonent.testing.__getattr__(each) for each in abonent.testing.__all__]
     with pytest.raises(AttributeError, match="nothing"):
         abonent.testing.__getattr__("nothing")

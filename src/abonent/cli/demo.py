@@ -85,7 +85,11 @@ class Casting:
 
 @frozen(kw_only=True)
 class Outcome:
-    """What came of it. `not_passed` counts users by reason: with `passed` it adds up to `users`."""
+    """What came of it. `not_passed` counts users by reason: with `passed` it adds up to `users`.
+
+    `journal_entries` counts what the journal tells, event by event: how many events share a stored
+    entry depends on which threads shared a commit, and is another figure each time.
+    """
 
     users: int
     rejected: tuple[RejectedNumber, ...]
@@ -286,7 +290,7 @@ class _Stage:
             reidentified=len(anew),
             gates_open=sum(opened),
             displaced=sum(reason is Reason.DISPLACED for reason in first.values()),
-            journal_entries=sum(each.entries for each in reports),
+            journal_entries=sum(each.events for each in reports),
             replay_ok=all(each.ok for each in reports),
             database=self.database,
             seconds=0.0,

@@ -72,9 +72,9 @@ def print_tables(outcome: Outcome, seed: int) -> None:
     if outcome.history:
         console.print(_timeline(outcome))
     verdict = "gives every stored state" if outcome.replay_ok else "DOES NOT GIVE the stored states"
-    entries = f"{outcome.journal_entries:,}"
+    events = f"{outcome.journal_entries:,}"
     lines = (
-        f"Replaying the {entries} entries of the journal {verdict}.",
+        f"Replaying the {events} events of the journal {verdict}.",
         f"Database: {outcome.database}",
         f"The same happens again with --seed {seed}. It took {outcome.seconds:.2f} s.",
     )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from abonent.errors import AbonentError, IdentifierClosed, UsedAfterFork
+from abonent.errors import AbonentError, IdentifierClosed, StoreUnavailable, UsedAfterFork
 
 LINGER: Final = 0.2
 """Seconds that a posted outcome may wait for somebody's flush."""
@@ -26,7 +26,7 @@ MOST: Final = 512
 class Task:
     """One step for the batch: the rows it will look at, what to do there, and how it ended."""
 
-    __slots__ = ("done", "error", "keys", "notify", "result", "wake", "work")
+    __slots__ = ("done", "error", "keys", "leads", "notify", "result", "wake", "work")
 
     def __init__(self, keys: tuple[bytes, ...], work: Callable[[Any], Any]) -> None:
         self.keys = keys
@@ -34,6 +34,8 @@ class Task:
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
+        self.leads = False
+        """Whether the waiting thread was woken to lead."""
         self.wake: threading.Lock | None = None
         """Held while a thread waits for this task."""
         self.notify: Callable[[], object] | None = None
@@ -91,10 +93,23 @@ class GroupCommit:
                 task.wake = threading.Lock()
                 task.wake.acquire()
         if not leads:
-            _await(task)
+            self._await(task)
         if not task.done:
             self._lead(task)
         return task.outcome()
+
+    def _await(self, task: Task) -> None:
+        """Wait until the task is done or its thread is to lead."""
+        if task.wake is None:
+            return
+        try:
+            task.wake.acquire()
+        except BaseException:  # Ctrl-C: nobody waits for the task any more, but it stands
+            with self._mutex:
+                task.wake = None
+            if task.leads and not task.done:
+                self._lead(None)
+            raise
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Have several tasks settled together; look at each for its outcome."""
@@ -154,9 +169,9 @@ class GroupCommit:
                 self._process(batch)
             except BaseException as error:
                 for each in batch:
-                    if not each.done:
-                        each.error = error
-                        each.done = True
+                    # An interrupt is for the thread that it struck; the others cannot know.
+                    mine = own in (each, None) or isinstance(error, Exception)
+                    each.error = error if mine else StoreUnavailable("the writer was interrupted")
             finally:
                 for each in batch:
                     each.done = True
@@ -174,6 +189,7 @@ class GroupCommit:
         with self._mutex:
             for each in self._queue:
                 if each.wake is not None:
+                    each.leads = True
                     each.wake.release()
                     return True
                 if each.notify is not None:
@@ -193,9 +209,3 @@ class GroupCommit:
 
 def _nothing(_: Any) -> None:
     return None
-
-
-def _await(task: Task) -> None:
-    """Wait until the task is done or its thread is to lead."""
-    if task.wake is not None:
-        task.wake.acquire()

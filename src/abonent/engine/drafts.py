@@ -166,14 +166,17 @@ class Draft:
 
     def sends_to(self, tags: tuple[bytes, ...]) -> Instants:
         """Return when codes were sent to a number, whoever claimed it."""
-        counted: list[datetime] = []
-        for tag in tags:
-            key = sends_key(tag)
-            record = self._batch.record(key)
-            if record is not None:
-                body = self._archive.keyring.open_row(key, record.version, record.body)
-                counted += decode_instants(body)
-        return tuple(sorted(counted))
+        return tuple(sorted(each for tag in tags for each in self._budget(sends_key(tag))[1]))
+
+    def _budget(self, key: bytes) -> tuple[int, Instants]:
+        """Return the stored version of a number's send budget, and what it counts by now."""
+        if key in self._budgets:
+            return self._budgets[key]
+        record = self._batch.record(key)
+        if record is None:
+            return 0, ()
+        body = self._archive.keyring.open_row(key, record.version, record.body)
+        return record.version, decode_instants(body)
 
     def know(self, number: SubscriberNumber, tags: tuple[bytes, ...]) -> None:
         """Take over blind indexes that the caller has computed."""
@@ -206,10 +209,9 @@ class Draft:
 
     def expire_budget(self, key: bytes, at: datetime) -> None:
         """Drop a number's send budget once nothing of it counts any more."""
-        record = self._batch.record(key)
-        if record is not None:
-            body = self._archive.keyring.open_row(key, record.version, record.body)
-            self._budgets[key] = (record.version, live(decode_instants(body), at))
+        version, counted = self._budget(key)
+        if version:
+            self._budgets[key] = (version, live(counted, at))
 
     def note_stranger(self, event: Event, number: int) -> None:
         """Journal what belongs to nobody."""
@@ -248,12 +250,7 @@ class Draft:
         if number is None:
             return
         key = sends_key(self.tags(number)[0])
-        record = self._batch.record(key)
-        counted: Instants = ()
-        if record is not None:
-            body = self._archive.keyring.open_row(key, record.version, record.body)
-            counted = decode_instants(body)
-        version = 0 if record is None else record.version
+        version, counted = self._budget(key)
         self._budgets[key] = (version, spend(live(counted, event.at), event.at))
 
     # the unit

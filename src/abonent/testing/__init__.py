@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from abonent.simulation import Reply
     from abonent.testing.rehearsal import Rehearsal, identifier
 
-__all__ = ["Rehearsal", "Reply", "identifier"]
+__all__ = ["Rehearsal", "identifier"]
 
 _HOMES = {
     "Rehearsal": "abonent.testing.rehearsal",
-    "Reply": "abonent.simulation",
     "identifier": "abonent.testing.rehearsal",
 }
 

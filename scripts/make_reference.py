@@ -1,0 +1,479 @@
+"""Write the parts of docs/reference that are drawn from the code.
+
+Knows the tables and docstrings of the library and how they become a picture and Markdown. Refuses
+to know anything that the code does not say: the picture is placed by hand, but an arrow that is
+not in the table of transitions, or is missing, ends the run.
+
+    python scripts/make_reference.py docs/reference
+"""
+
+# ruff: noqa: INP001 - a script is run, never imported
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+import abonent
+from abonent import errors
+from abonent.core import events, states
+from abonent.core.events import EVENTS, Event
+from abonent.core.states import (
+    STATES,
+    AwaitingAnswer,
+    Forgotten,
+    Identified,
+    NotPassed,
+    ProvingPossession,
+    Reason,
+    ReidentificationDue,
+    State,
+    Unidentified,
+)
+from abonent.core.transitions import TRANSITIONS
+
+MADE: Final = "<!-- Made by scripts/make_reference.py; change the code it reads, then run it. -->"
+
+# --- the picture --------------------------------------------------------------------
+
+Kinds = tuple[type[State], ...]
+Edge = tuple[type[State], type[Event], type[State]]
+Point = tuple[int, int]
+
+LEFT, TOP, WIDTH, HEIGHT = 4, 12, 432, 572
+ATTEMPT: Final[Kinds] = (ProvingPossession, AwaitingAnswer)
+STANDING: Final[Kinds] = (Identified, ReidentificationDue)
+
+
+@frozen
+class Box:
+    """A state, or a group of states, at its place."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    look: str
+    title: str
+    note: str = ""
+
+
+@frozen
+class Arrow:
+    """An event that leads from each of some states to each of some others."""
+
+    sources: Kinds
+    event: type[Event]
+    targets: Kinds
+    path: tuple[Point, ...]
+    label: Point
+    anchor: str = "start"
+    note: str = ""
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield what the arrow says, one by one; what stays in its state is not drawn."""
+        for source in self.sources:
+            for target in self.targets:
+                if source is not target:
+                    yield source, self.event, target
+
+
+def _box(kind: type[State], at: Point, width: int, look: str, note: str) -> Box:
+    return Box(*at, width, 46, look, kind.__name__, note)
+
+
+FRAMES: Final = (
+    Box(10, 112, 420, 96, "frame", "An attempt"),
+    Box(10, 304, 200, 192, "frame", "What stands"),
+)
+BOXES: Final = (
+    _box(Unidentified, (24, 20), 160, "shut", "gate closed"),
+    _box(ProvingPossession, (24, 130), 160, "asis", "gate as before"),
+    _box(AwaitingAnswer, (294, 130), 130, "asis", "gate as before"),
+    _box(Identified, (24, 324), 160, "open", "gate open"),
+    _box(ReidentificationDue, (24, 420), 160, "half", "open until due if ported"),
+    _box(NotPassed, (290, 324), 134, "shut", "gate closed"),
+    _box(Forgotten, (290, 524), 134, "shut", "gate closed"),
+    Box(290, 26, 134, 34, "any", "any other state"),
+    Box(24, 530, 134, 34, "any", "any other state"),
+)
+
+
+def _others(*but: type[State]) -> Kinds:
+    return tuple(each for each in STATES if each not in but)
+
+
+ARROWS: Final = (
+    Arrow(
+        sources=(Unidentified,),
+        event=events.NumberClaimed,
+        targets=(ProvingPossession,),
+        path=((44, 66), (44, 130)),
+        label=(51, 103),
+    ),
+    Arrow(
+        sources=_others(Unidentified, ProvingPossession),
+        event=events.NumberClaimed,
+        targets=(ProvingPossession,),
+        path=((357, 60), (357, 90), (172, 90), (172, 130)),
+        label=(265, 83),
+        anchor="middle",
+    ),
+    Arrow(
+        sources=(ProvingPossession,),
+        event=events.OperatorAsked,
+        targets=(AwaitingAnswer,),
+        path=((184, 153), (294, 153)),
+        label=(238, 146),
+        anchor="middle",
+    ),
+    Arrow(
+        sources=ATTEMPT,
+        event=events.Passed,
+        targets=(Identified,),
+        path=((44, 208), (44, 324)),
+        label=(51, 236),
+    ),
+    Arrow(
+        sources=ATTEMPT,
+        event=events.IdentificationNotPassed,
+        targets=STANDING,
+        path=((180, 208), (180, 304)),
+        label=(180, 253),
+        anchor="over",
+        note="back to what stood",
+    ),
+    Arrow(
+        sources=ATTEMPT,
+        event=events.IdentificationNotPassed,
+        targets=(NotPassed,),
+        path=((352, 208), (352, 324)),
+        label=(352, 253),
+        anchor="over",
+        note="if nothing is left standing",
+    ),
+    Arrow(
+        sources=(Identified,),
+        event=events.ReidentificationRequired,
+        targets=(ReidentificationDue,),
+        path=((38, 370), (38, 420)),
+        label=(45, 399),
+    ),
+    Arrow(
+        sources=STANDING,
+        event=events.Displaced,
+        targets=(NotPassed,),
+        path=((210, 347), (290, 347)),
+        label=(247, 340),
+        anchor="middle",
+    ),
+    Arrow(
+        sources=(ReidentificationDue,),
+        event=events.Lapsed,
+        targets=(NotPassed,),
+        path=((184, 443), (352, 443), (352, 370)),
+        label=(346, 436),
+        anchor="end",
+    ),
+    Arrow(
+        sources=_others(Forgotten),
+        event=events.UserForgotten,
+        targets=(Forgotten,),
+        path=((158, 547), (290, 547)),
+        label=(221, 540),
+        anchor="middle",
+    ),
+)
+
+SVG: Final = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{LEFT} {TOP} {WIDTH} {HEIGHT}" '
+    f'width="{WIDTH * 5 // 4}" height="{HEIGHT * 5 // 4}" role="img" aria-labelledby="title desc">'
+)
+STYLE: Final = """\
+text { font: 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: #1d2530 }
+.name { font-weight: 600; font-size: 13.5px; text-anchor: middle }
+.note { font-size: 11.5px; fill: #4a5563 }
+.mid { text-anchor: middle }
+.end { text-anchor: end }
+.card { fill: #ffffff }
+.frame { fill: #f3f5f8; stroke: #c3cad4 }
+.open { fill: #d8f0dd; stroke: #2e7d46 }
+.half { fill: #fdf0cd; stroke: #a57a12 }
+.shut { fill: #ececef; stroke: #6b7280 }
+.asis { fill: #e0ebfa; stroke: #3b6ea8 }
+.any { fill: none; stroke: #6b7280; stroke-dasharray: 4 3 }
+.line { fill: none; stroke: #39434f; stroke-width: 1.4 }
+.head { fill: #39434f }"""
+
+
+def picture() -> str:
+    """Return the diagram, after comparing its arrows with the table."""
+    _compare()
+    parts = [
+        SVG,
+        '<title id="title">The states of an identification</title>',
+        f'<desc id="desc">{escape(_in_words())}</desc>',
+        f"<style>{STYLE}</style>",
+        f'<rect class="card" x="{LEFT}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
+    ]
+    for each in FRAMES:
+        parts += [
+            _rect(each),
+            _text(each.left + 14, each.top + each.height - 9, each.title, "note"),
+        ]
+    for arrow in ARROWS:
+        parts += _arrow(arrow)
+    for each in BOXES:
+        parts += _state(each)
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _compare() -> None:
+    """End the run where the picture and the table differ."""
+    drawn = {edge for arrow in ARROWS for edge in arrow.edges()}
+    told = {
+        (state, event, target)
+        for state, row in TRANSITIONS.items()
+        for event, targets in row.items()
+        for target in targets
+        if target is not state
+    }
+    if drawn != told:
+        raise ValueError(
+            f"the picture lacks {_listed(told - drawn)}; the table lacks {_listed(drawn - told)}"
+        )
+
+
+def _listed(edges: Iterable[Edge]) -> str:
+    found = (f"{a.__name__} -{event.__name__}-> {b.__name__}" for a, event, b in edges)
+    return ", ".join(sorted(found)) or "nothing"
+
+
+def _in_words() -> str:
+    sentences = []
+    for arrow in ARROWS:
+        sources = ", ".join(each.__name__ for each in arrow.sources)
+        targets = " or ".join(each.__name__ for each in arrow.targets)
+        sentences.append(f"{arrow.event.__name__}: from {sources} to {targets}.")
+    return " ".join(sentences)
+
+
+def _rect(box: Box) -> str:
+    radius = 17 if box.look == "any" else 7
+    return (
+        f'<rect class="{box.look}" x="{box.left}" y="{box.top}" '
+        f'width="{box.width}" height="{box.height}" rx="{radius}"/>'
+    )
+
+
+def _text(x: int, y: int, text: str, look: str = "") -> str:
+    named = f' class="{look}"' if look else ""
+    return f'<text{named} x="{x}" y="{y}">{escape(text)}</text>'
+
+
+def _state(box: Box) -> Iterator[str]:
+    middle = box.left + box.width // 2
+    yield _rect(box)
+    if box.look == "any":
+        yield _text(middle, box.top + 21, box.title, "mid")
+    else:
+        yield _text(middle, box.top + 20, box.title, "name")
+        yield _text(middle, box.top + 37, box.note, "note mid")
+
+
+def _arrow(arrow: Arrow) -> Iterator[str]:
+    *_, (x0, y0), (x1, y1) = arrow.path
+    dx, dy = (x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0)
+    back = (x1 - 8 * dx, y1 - 8 * dy)
+    route = " L".join(f"{x} {y}" for x, y in (*arrow.path[:-1], back))
+    side = (4 * dy, 4 * dx)
+    corners = (
+        (x1, y1),
+        (back[0] - side[0], back[1] - side[1]),
+        (back[0] + side[0], back[1] + side[1]),
+    )
+    x, y = arrow.label
+    yield f'<path class="line" d="M{route}"/>'
+    if arrow.anchor == "over":  # the line is hidden behind its label
+        yield f'<rect class="card" x="{x - 60}" y="{y - 14}" width="120" height="34"/>'
+    yield f'<path class="head" d="M{" L".join(f"{a} {b}" for a, b in corners)} Z"/>'
+    look = {"start": "", "middle": "mid", "end": "end", "over": "mid"}[arrow.anchor]
+    yield _text(x, y, arrow.event.__name__, look)
+    if arrow.note:
+        yield _text(x, y + 15, arrow.note, f"note {look}")
+
+
+# --- tables -------------------------------------------------------------------------
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    names = tuple(head)
+    lines = [_row(names), _row("---" for _ in names)]
+    return [*lines, *(_row(each) for each in rows)]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
+
+
+def _page(lines: Iterable[str]) -> str:
+    return "\n".join([MADE, "", *lines, ""])
+
+
+def _first(kind: type[object]) -> str:
+    """Return the first paragraph of a docstring, on one line."""
+    return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+
+
+def _link(kind: type[object]) -> str:
+    return f"{{py:class}}`~{kind.__module__}.{kind.__name__}`"
+
+
+def states_table() -> str:
+    """Return the list of states, and what each event leads to in each of them."""
+    letters = {state: state.__name__[0] for state in STATES}
+    if len(set(letters.values())) != len(letters):
+        raise ValueError("two states begin with the same letter")
+    legend = _table(
+        ("", "State", "It says"),
+        ((f"**{letters[each]}**", _link(each), _first(each)) for each in STATES),
+    )
+    cells = _table(
+        ("Event", *(letters[each] for each in STATES)),
+        (
+            (
+                _link(event),
+                *(
+                    " ".join(letters[each] for each in TRANSITIONS[state].get(event, ())) or "·"
+                    for state in STATES
+                ),
+            )
+            for event in EVENTS
+        ),
+    )
+    said = (
+        "A column is the state in which the event happens; the cell names the states that may "
+        "follow. The letter of the column itself means that the state stays, with other contents; "
+        "a dot means that the event is refused there."
+    )
+    return _page([*legend, "", said, "", *cells])
+
+
+def reasons_table() -> str:
+    """Return every reason with its stable code."""
+    told = member_docstrings(states.__file__, Reason)
+    rows = ((f"`{each.value}`", f"`{each.name}`", told[each.name]) for each in Reason)
+    return _page(_table(("Code", "`Reason`", "It says"), rows))
+
+
+def member_docstrings(file: str | None, kind: type[Enum]) -> dict[str, str]:
+    """Return what stands in the source below each member of an enumeration.
+
+    Raises:
+        ValueError: a member has no docstring.
+    """
+    tree = ast.parse(Path(file or "").read_text("utf-8"))
+    body = next(
+        each.body
+        for each in tree.body
+        if isinstance(each, ast.ClassDef) and each.name == kind.__name__
+    )
+    found: dict[str, str] = {}
+    name = ""
+    for each in body:
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
+            name = each.targets[0].id
+        elif name and isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
+            found[name] = " ".join(str(each.value.value).split())
+            name = ""
+    if lacking := [each.name for each in kind if each.name not in found]:
+        raise ValueError(f"{kind.__name__} says nothing of {', '.join(lacking)}")
+    return found
+
+
+def errors_table() -> str:
+    """Return every class of error, sorted by who has to act."""
+    to_act = member_docstrings(errors.__file__, errors.Fault)
+    kinds = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.AbonentError)
+    ]
+    lines: list[str] = []
+    for fault in errors.Fault:
+        rows = (
+            (
+                f"`{each.code}`",
+                _link(each),
+                _first(each),
+                each.remedy,
+                "yes" if each.retryable else "no",
+            )
+            for each in kinds
+            if each.fault is fault
+        )
+        lines += [f"## {fault.value}", "", f"Who has to act: {_lowered(to_act[fault.name])}", ""]
+        lines += [*_table(("Code", "Error", "It says", "Remedy", "Retryable"), rows), ""]
+    return _page(lines[:-1])
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def names_table() -> str:
+    """Return the names of the façade, each with where it is described."""
+    return _page(_table(("Name", "Room"), map(_name, abonent.__all__)))
+
+
+def home_of(name: str) -> str:
+    """Return the room where a name of the façade is described.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    value = getattr(abonent, name)
+    described = inspect.isclass(value) or inspect.isfunction(value)
+    home: str = value.__module__ if described else abonent._HOMES[name]
+    if not hasattr(import_module(home), name):
+        raise ValueError(f"{home} has no {name}")
+    return home
+
+
+def _name(name: str) -> tuple[str, str]:
+    value, home = getattr(abonent, name), home_of(name)
+    role = "class" if inspect.isclass(value) else "data"
+    if inspect.isfunction(value):
+        role = "func"
+    return f"{{py:{role}}}`{name} <{home}.{name}>`", f"`{home}`"
+
+
+# --- all of it ----------------------------------------------------------------------
+
+PARTS: Final[dict[str, Callable[[], str]]] = {
+    "states.svg": picture,
+    "_states_table.md": states_table,
+    "_reasons_table.md": reasons_table,
+    "_errors_table.md": errors_table,
+    "_names_table.md": names_table,
+}
+
+
+def main() -> None:
+    """Write every part into the folder named on the command line."""
+    folder = Path(sys.argv[1])
+    for name, make in PARTS.items():
+        (folder / name).write_text(make(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The reference says what the code says: its parts are drawn anew and compared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import abonent
+from abonent.core.events import NumberClaimed
+from abonent.core.states import STATES, Identified, Unidentified
+from abonent.core.transitions import TRANSITIONS
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+INVARIANTS = [f"I{number}" for number in range(1, 12)]
+
+
+def script():
+    spec = importlib.util.spec_from_file_location(
+        "make_reference", ROOT / "scripts" / "make_reference.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MAKER = script()
+
+
+@pytest.mark.parametrize("name", sorted(MAKER.PARTS))
+def test_what_is_committed_is_what_the_code_gives(name):
+    """No generated part has drifted; `python scripts/make_reference.py docs/reference` mends it."""
+    assert MAKER.PARTS[name]() == (REFERENCE / name).read_text("utf-8")
+
+
+def test_the_picture_is_well_formed_and_names_every_state():
+    """The diagram is XML, fits its frame, and shows each state once."""
+    root = ElementTree.fromstring(MAKER.picture())
+    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [texts.count(state.__name__) for state in STATES] == [1] * len(STATES)
+    left, top, width, height = map(int, root.attrib["viewBox"].split())
+    for box in (*MAKER.BOXES, *MAKER.FRAMES):
+        assert left < box.left
+        assert top < box.top
+        assert box.left + box.width < left + width
+        assert box.top + box.height < top + height
+
+
+@pytest.mark.parametrize("lacks_event", [True, False], ids=["invented", "forgotten"])
+def test_an_arrow_that_the_table_does_not_know_ends_the_run(monkeypatch, lacks_event):
+    """The placed arrows are the table's cells, no more and no fewer."""
+    row = dict(TRANSITIONS[Unidentified])
+    if lacks_event:
+        del row[NumberClaimed]
+    else:
+        row[NumberClaimed] = (*row[NumberClaimed], Identified)
+    monkeypatch.setattr(MAKER, "TRANSITIONS", {**TRANSITIONS, Unidentified: row})
+    with pytest.raises(ValueError, match="Unidentified -NumberClaimed->"):
+        MAKER.picture()
+
+
+def test_every_name_of_the_facade_is_described():
+    """The API page shows the room of each name that `abonent` exports."""
+    page = (REFERENCE / "api.md").read_text("utf-8")
+    shown = set(re.findall(r"automodule:: (\S+)", page))
+    homes = {name: MAKER.home_of(name) for name in abonent.__all__}
+    assert {name: home for name, home in homes.items() if home not in shown} == {}
+
+
+def tests_named() -> dict[str, list[str]]:
+    """Read which tests the page on invariants names for each."""
+    page = (REFERENCE / "invariants.md").read_text("utf-8")
+    _, *parts = re.split(r"^## (I\d+)$", page, flags=re.MULTILINE)
+    return {
+        number: re.findall(r"`(test_\w+)`", text)
+        for number, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def docstrings_of_tests() -> dict[str, str]:
+    """Read the docstring of every test in the properties' folder."""
+    found = {}
+    for file in sorted((ROOT / "tests" / "properties").glob("test_*.py")):
+        for each in ast.parse(file.read_text("utf-8")).body:
+            if isinstance(each, ast.FunctionDef) and each.name.startswith("test_"):
+                found[each.name] = ast.get_docstring(each) or ""
+    return found
+
+
+def test_every_invariant_has_tests():
+    """The page lists I1 to I11 in order, and each names at least one test."""
+    named = tests_named()
+    assert list(named) == INVARIANTS
+    assert [number for number, tests in named.items() if not tests] == []
+
+
+def test_the_named_tests_exist_and_say_so():
+    """A test that the page names for an invariant says in its docstring that it defends it."""
+    told = docstrings_of_tests()
+    wrong = {
+        (number, name)
+        for number, tests in tests_named().items()
+        for name in tests
+        if not told.get(name, "").startswith(f"{number}:")
+    }
+    assert wrong == set()
+
+
+def test_no_test_of_an_invariant_is_left_out():
+    """A test of the properties that defends one invariant stands on its page."""
+    named = {name for tests in tests_named().values() for name in tests}
+    defending = {name for name, told in docstrings_of_tests().items() if re.match(r"I\d+: ", told)}
+    assert defending - named == set()
