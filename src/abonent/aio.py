@@ -27,6 +27,7 @@ from abonent.engine.assembly import SystemClock, assemble
 from abonent.engine.calls import require_open
 from abonent.engine.commits import Task
 from abonent.engine.effects import (
+    HERE,
     QUEUED_PER_PLACE,
     Alarm,
     Call,
@@ -287,6 +288,9 @@ class AsyncIdentifier:
         started: list[tuple[int, asyncio.Task[Any]]] = []
         results: list[Any] = [None] * len(lanes)
         for position, lane in enumerate(lanes):
+            if lane.name == HERE.get():
+                results[position] = await self._drive(lane.flow())
+                continue
             queued = self._queued.get(lane.name, 0)
             if queued >= lane.width * (1 + QUEUED_PER_PLACE):
                 continue
@@ -310,6 +314,7 @@ class AsyncIdentifier:
             places = self._places[lane.name] = asyncio.Semaphore(lane.width)
         try:
             async with places:
+                HERE.set(lane.name)  # this task's own context
                 return await self._drive(lane.flow())
         finally:
             self._queued[lane.name] -= 1

@@ -24,6 +24,7 @@ from abonent.engine.assembly import SystemClock, assemble
 from abonent.engine.calls import require_open
 from abonent.engine.commits import Task
 from abonent.engine.effects import (
+    HERE,
     QUEUED_PER_PLACE,
     Alarm,
     Call,
@@ -290,7 +291,7 @@ class Identifier:
         started: list[tuple[int, Future[Any]]] = []
         results: list[Any] = [None] * len(lanes)
         for position, lane in enumerate(lanes):
-            if lane.prompt:
+            if lane.prompt or lane.name == HERE.get():
                 results[position] = self._drive(lane.flow())
                 continue
             future = self._start(lane)
@@ -313,4 +314,8 @@ class Identifier:
                 self._lanes[lane.name] = pool
         if pool._work_queue.qsize() >= lane.width * QUEUED_PER_PLACE:
             return None
-        return pool.submit(lambda: self._drive(lane.flow()))
+        return pool.submit(self._in_lane, lane)
+
+    def _in_lane(self, lane: Lane) -> Any:
+        HERE.set(lane.name)  # the pool's threads belong to this lane
+        return self._drive(lane.flow())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
+from contextvars import ContextVar
 from enum import Enum
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -92,6 +93,11 @@ class Lane(Struct, frozen=True):
     width: int
     prompt: bool
     flow: Callable[[], Flow[Any]]
+
+
+HERE: Final[ContextVar[str]] = ContextVar("abonent_lane", default="")
+"""The lane that runs here. What follows from it runs on in its place, instead of waiting for
+another of its own lane."""
 
 
 class AlarmKind(Enum):
