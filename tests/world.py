@@ -440,8 +440,16 @@ class World:
         self.flush()
         aliases = [change for unit in self.link.units for change in unit.aliases]
         parts = [
-            *(part for key, record in self.link.scan("m", b"", 100_000) for part in (key, record.body)),
-            *(part for each in self.link.journal("m", 0, 100_000) for part in (each.subject, each.body)),
+            *(
+                part
+                for key, record in self.link.scan("m", b"", 100_000)
+                for part in (key, record.body)
+            ),
+            *(
+                part
+                for each in self.link.journal("m", 0, 100_000)
+                for part in (each.subject, each.body)
+            ),
             *(part for each in aliases for part in (each.alias, each.owner)),
         ]
         return b"\n".join(parts)

@@ -165,7 +165,10 @@ def test_an_interrupted_leader_leaves_nobody_hanging():
     until(lambda: len(commits._queue) == 8)
     free.set()
     assert first.outcome() == "done"
-    assert {type(each.outcome()) for each in waiting} == {Interrupted}
+    outcomes = [type(each.outcome()) for each in waiting]
+    # The interrupt is for the thread that it struck; the others only learn that it failed.
+    assert outcomes.count(Interrupted) == 1
+    assert outcomes.count(StoreUnavailable) == 7
     assert Running(lambda: commits.submit(task())).outcome() == "done"
     Running(commits.close).outcome()
 

@@ -129,9 +129,7 @@ def test_a_try_is_charged_twice_over():
 
 def test_a_try_without_a_live_code_is_charged_as_well():
     """Guessing at an expired code costs as much."""
-    after = evolve(
-        Aggregate(state=proving(code=None)), ProofTried(at=NOW, claim=CLAIM, tag=TAG)
-    )
+    after = evolve(Aggregate(state=proving(code=None)), ProofTried(at=NOW, claim=CLAIM, tag=TAG))
 
     assert after.state.code is None
     assert ((TAG, (NOW,)),) == after.failures
@@ -140,9 +138,7 @@ def test_a_try_without_a_live_code_is_charged_as_well():
 def test_a_proof_takes_back_its_own_charge_only():
     """The code is used up, and of the charges the proof's own is returned."""
     proven = PossessionProven(at=NOW, claim=CLAIM, tag=TAG, tried_at=NOW)
-    aggregate = Aggregate(
-        state=proving(), failures=((TAG, (at(-5), NOW)), (OTHER_TAG, (NOW,)))
-    )
+    aggregate = Aggregate(state=proving(), failures=((TAG, (at(-5), NOW)), (OTHER_TAG, (NOW,))))
 
     after = evolve(aggregate, proven)
 
@@ -279,9 +275,7 @@ def test_a_notice_behind_an_attempt():
     required = ReidentificationRequired(
         at=NOW, cause=NoticeKind.TERMINATED, happened_at=at(-1), due=at(20)
     )
-    expected = due_anew(
-        NoticeKind.TERMINATED, happened_at=at(-1), noticed_at=NOW, due=at(20)
-    )
+    expected = due_anew(NoticeKind.TERMINATED, happened_at=at(-1), noticed_at=NOW, due=at(20))
 
     assert expected == evolve(Aggregate(state=identified()), required).state
     assert expected == evolve(Aggregate(state=due_anew()), required).state

@@ -163,7 +163,16 @@ def test_unlisted(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "79161234567", "+0916123456", "+7916", "+1234567890123456", "+٧٩١٦١٢٣٤٥٦٧", "+79161234567\n"]
+    "text",
+    [
+        "",
+        "79161234567",
+        "+0916123456",
+        "+7916",
+        "+1234567890123456",
+        "+٧٩١٦١٢٣٤٥٦٧",
+        "+79161234567\n",
+    ],
 )
 def test_a_value_is_e164(text):
     """A SubscriberNumber is E.164 text and nothing else; the error does not repeat it."""
@@ -175,7 +184,7 @@ def test_a_value_is_e164(text):
 
 def test_a_number_does_not_show():
     """Neither repr, str nor format shows the number (I9)."""
-    for shown in (repr(X), str(X), f"{X}", f"{X:>40}", f"{X!s}", "%s" % X, repr([X])):  # noqa: UP031
+    for shown in (repr(X), str(X), f"{X}", f"{X:>40}", f"{X!s}", repr([X])):
         assert "67" in shown
         assert "23456" not in shown
     assert f"{X:>40}".endswith(repr(X))

@@ -79,7 +79,7 @@ def test_an_open_gate_names_its_ground():
     """No sample has an open gate without an identification behind it (I1)."""
     for aggregate in AGGREGATES:
         answer = gate(aggregate, NOW)
-        assert answer.open is (answer == OPEN or answer == GRACE)
+        assert answer.open is (answer in (OPEN, GRACE))
 
 
 WAKES = [

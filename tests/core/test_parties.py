@@ -92,9 +92,7 @@ def test_a_consent_covers_exactly_what_it_says():
     assert covers(consent(until=None), NOW + 3650 * DAY)
 
 
-@pytest.mark.parametrize(
-    "bad", [{"recipient": "The Bank"}, {"purpose": ""}, {"recipient": ""}]
-)
+@pytest.mark.parametrize("bad", [{"recipient": "The Bank"}, {"purpose": ""}, {"recipient": ""}])
 def test_a_consent_names_by_id(bad):
     """Recipient and purpose are ids: there is no place for a person's name."""
     with pytest.raises(InvalidValue):

@@ -72,7 +72,7 @@ def test_every_name_of_the_facade_is_described():
     assert {name: home for name, home in homes.items() if home not in shown} == {}
 
 
-def tests_named() -> dict[str, list[str]]:
+def named_tests() -> dict[str, list[str]]:
     """Read which tests the page on invariants names for each."""
     page = (REFERENCE / "invariants.md").read_text("utf-8")
     _, *parts = re.split(r"^## (I\d+)$", page, flags=re.MULTILINE)
@@ -94,7 +94,7 @@ def docstrings_of_tests() -> dict[str, str]:
 
 def test_every_invariant_has_tests():
     """The page lists I1 to I11 in order, and each names at least one test."""
-    named = tests_named()
+    named = named_tests()
     assert list(named) == INVARIANTS
     assert [number for number, tests in named.items() if not tests] == []
 
@@ -104,7 +104,7 @@ def test_the_named_tests_exist_and_say_so():
     told = docstrings_of_tests()
     wrong = {
         (number, name)
-        for number, tests in tests_named().items()
+        for number, tests in named_tests().items()
         for name in tests
         if not told.get(name, "").startswith(f"{number}:")
     }
@@ -113,6 +113,21 @@ def test_the_named_tests_exist_and_say_so():
 
 def test_no_test_of_an_invariant_is_left_out():
     """A test of the properties that defends one invariant stands on its page."""
-    named = {name for tests in tests_named().values() for name in tests}
+    named = {name for tests in named_tests().values() for name in tests}
     defending = {name for name, told in docstrings_of_tests().items() if re.match(r"I\d+: ", told)}
     assert defending - named == set()
+
+
+def test_the_lists_of_the_facade_agree():
+    """What type checkers read, what is imported when used, and `__all__` are the same names."""
+    tree = ast.parse(Path(abonent.__file__).read_text("utf-8"))
+    shown = {
+        name.name: each.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for each in block.body
+        if isinstance(each, ast.ImportFrom)
+        for name in each.names
+    }
+    assert abonent._HOMES == shown
+    assert sorted(shown) == sorted(abonent.__all__)

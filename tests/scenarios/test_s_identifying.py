@@ -72,9 +72,7 @@ def test_s01_own_determination(build: Build):
 
 def test_s02_domestic_that_asks_too(build: Build):
     """S2: a domestic messenger whose policy asks the operator too names it in what passed."""
-    world = build(
-        kind=MessengerKind.DOMESTIC, policy=Policy(ask_operator_too=True), agreements=()
-    )
+    world = build(kind=MessengerKind.DOMESTIC, policy=Policy(ask_operator_too=True), agreements=())
 
     standing = world.identify("alice")
 
