@@ -10,7 +10,6 @@ import asyncio
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -106,7 +105,7 @@ class AsyncIdentifier:
         )
         self._loop = self._engine.loop
         self._calls = self._engine.calls
-        self._feed = Feed(self._engine.archive)
+        self._feed = Feed(self._engine.archive, self._loop.commits.check)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="abonent-writer")
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="abonent-reader")
         self._lanes: dict[str, ThreadPoolExecutor] = {}
@@ -325,5 +324,4 @@ def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None
         if not future.done():
             future.set_result(None)
 
-    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-        loop.call_soon_threadsafe(done)
+    loop.call_soon_threadsafe(done)

@@ -15,19 +15,19 @@ class Fault(Enum):
     """Who has to act so that the call succeeds."""
 
     CALLER = "caller"
-    """The code that called: a wrong argument, or calls in the wrong order."""
+    """The code that called, by a wrong argument, or calls in the wrong order."""
     USER = "user"
-    """The person who is being identified: a number or code that cannot be accepted."""
+    """The person who is being identified, by a number or code that cannot be accepted."""
     RULES = "rules"
-    """Nobody: the rules or an agreement do not allow it now."""
+    """Nobody; the rules or an agreement do not allow it now."""
     SETUP = "setup"
-    """Whoever configured the messenger: keys, policy, gateways, files."""
+    """Whoever configured the messenger, its keys, policy, gateways, files."""
     OPERATOR = "operator"
     """The other side of an operator link."""
     STORE = "store"
     """Whoever runs the database."""
     ABONENT = "abonent"
-    """This library: please report it."""
+    """This library; please report it."""
 
 
 class AbonentError(Exception):
@@ -364,7 +364,7 @@ class AdapterFault(AdapterError):
     """
 
     code = "ADAPTER_FAULT"
-    remedy = "Run the contract tests of the kit against the adapter."
+    remedy = "Correct the adapter: it raised or returned what its port does not allow."
 
     def __init__(self, message: str, *, adapter: str, cause_type: str = "") -> None:
         super().__init__(message, adapter=adapter)

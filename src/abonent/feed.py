@@ -5,7 +5,7 @@ Knows how to follow the journal and to open what may still be opened. Refuses to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -68,14 +68,16 @@ class ReplayReport:
 class Feed:
     """Reads the journal of one messenger."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, check: Callable[[], None]) -> None:
         self._archive = archive
+        self._check = check
 
     def changes(self, after: int, limit: int) -> list[GateChanged]:
         """Return up to `limit` gate changes beyond a cursor, in order, at least once.
 
         A forgotten user's changes are gone with the user.
         """
+        self._check()
         found: list[GateChanged] = []
         for chunk in self._chunks(after):
             for entry, held, body in self._opened(chunk):
@@ -88,6 +90,7 @@ class Feed:
 
     def history(self, user_id: str) -> list[Happening]:
         """Return what the journal tells of a user, in order. Reads the whole journal."""
+        self._check()
         check_user_id(user_id)
         held = self._archive.user(user_id)
         if held is None or held.row.user_id is None:
@@ -103,6 +106,7 @@ class Feed:
 
     def replay(self) -> ReplayReport:
         """Replay the whole journal and compare it with every stored record, opened."""
+        self._check()
         held = {each.subject: each for each in self._rows()}
         replayed: dict[bytes, Aggregate] = {}
         broken: set[bytes] = set()

@@ -112,7 +112,7 @@ class Identifier:
         )
         self._loop = self._engine.loop
         self._calls = self._engine.calls
-        self._feed = Feed(self._engine.archive)
+        self._feed = Feed(self._engine.archive, self._loop.commits.check)
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._lanes_mutex = threading.Lock()
 
@@ -314,7 +314,10 @@ class Identifier:
                 self._lanes[lane.name] = pool
         if pool._work_queue.qsize() >= lane.width * QUEUED_PER_PLACE:
             return None
-        return pool.submit(self._in_lane, lane)
+        try:
+            return pool.submit(self._in_lane, lane)
+        except RuntimeError:  # we are being closed: what is owed stands
+            return None
 
     def _in_lane(self, lane: Lane) -> Any:
         HERE.set(lane.name)  # the pool's threads belong to this lane

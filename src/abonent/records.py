@@ -181,11 +181,24 @@ def _unpack(packed: Sequence[Any]) -> Any:
     return layout.make(**dict(zip(layout.names, values, strict=True)))
 
 
+_DAMAGE: Final = (
+    ArithmeticError,
+    AttributeError,
+    InvalidValue,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+)
+"""What reading bytes that nobody wrote may end in."""
+
+
 def _read(body: bytes, what: str) -> list[Any]:
     try:
         parts = _decode(body)
         version = parts[0]
-    except (msgspec.DecodeError, TypeError, IndexError, KeyError):
+    except _DAMAGE:
         raise RecordDamaged(f"{what} cannot be read") from None
     if not isinstance(version, int) or not 1 <= version <= VERSION:
         raise StoreNewer(f"{what} has a layout that this release does not know")
@@ -198,6 +211,8 @@ class Row(Struct, frozen=True, kw_only=True):
     user_id: str | None
     subject_key: bytes
     aggregate: Aggregate
+    begun: int = 0
+    """The version after which the subject began: its journal counts from 1 (S44)."""
 
     def __repr__(self) -> str:
         return "Row(…)"
@@ -216,6 +231,7 @@ def encode_row(row: Row) -> bytes:
             kept.failures,
             kept.sends,
             kept.notices,
+            row.begun,
         )
     )
 
@@ -223,7 +239,10 @@ def encode_row(row: Row) -> bytes:
 def says_identified(body: bytes) -> bool:
     """Tell whether a row's state is `Identified`, which opens the gate at every instant."""
     parts = _read(body, "a row")
-    return bool(parts[3][0] == _BY_TYPE[states.Identified].tag)
+    try:
+        return bool(parts[3][0] == _BY_TYPE[states.Identified].tag)
+    except _DAMAGE:
+        raise RecordDamaged("a row cannot be read") from None
 
 
 def decode_row(body: bytes) -> Row:
@@ -235,7 +254,7 @@ def decode_row(body: bytes) -> Row:
     """
     parts = _read(body, "a row")
     try:
-        _, user_id, subject_key, state, debts, failures, sends, notices = parts
+        _, user_id, subject_key, state, debts, failures, sends, notices, begun = parts
         aggregate = Aggregate(
             state=_unpack(state),
             debts=tuple(_unpack(each) for each in debts),
@@ -243,9 +262,9 @@ def decode_row(body: bytes) -> Row:
             sends=tuple(sends),
             notices=tuple(notices),
         )
-    except (TypeError, ValueError, KeyError, IndexError, InvalidValue):
+    except _DAMAGE:
         raise RecordDamaged("a row cannot be read") from None
-    return Row(user_id=user_id, subject_key=subject_key, aggregate=aggregate)
+    return Row(user_id=user_id, subject_key=subject_key, aggregate=aggregate, begun=begun)
 
 
 class JournalBody(Struct, frozen=True, kw_only=True):
@@ -281,7 +300,7 @@ def decode_entry(body: bytes) -> JournalBody:
         if changed is not None:
             is_open, until, reason = changed
             gate = Gate(is_open, until, None if reason is None else Reason(reason))
-    except (TypeError, ValueError, KeyError, IndexError, InvalidValue):
+    except _DAMAGE:
         raise RecordDamaged("a journal entry cannot be read") from None
     return JournalBody(events=events, gate=gate)
 
@@ -300,5 +319,5 @@ def decode_instants(body: bytes) -> tuple[datetime, ...]:
     parts = _read(body, "a budget")
     try:
         return tuple(parts[1])
-    except (TypeError, IndexError):
+    except _DAMAGE:
         raise RecordDamaged("a budget cannot be read") from None

@@ -39,11 +39,7 @@ FIGURES = {
         ("RU", f"{LAW} part 4.3 ff."),
         ("RU", f"{LAW} part 4.3 ff."),
     ),
-    "disclosure_needs_consent": (
-        (None, DRAFT),
-        (True, f"{LAW} part 4.3 ff."),
-        (True, f"{LAW} part 4.3 ff."),
-    ),
+    "disclosure_needs_consent": ((None, DRAFT), (True, R1279), (True, R1801)),
 }
 
 

@@ -46,11 +46,9 @@ def describe(value: Any) -> Any:
         return {"bytes": value.hex()}
     if isinstance(value, tuple | list):
         return [describe(each) for each in value]
-    if names := field_names(value):
-        return {
-            "is": type(value).__name__,
-            **{name: describe(getattr(value, name)) for name in names},
-        }
+    if isinstance(value, Struct) or field_names(value):
+        fields = {name: describe(getattr(value, name)) for name in field_names(value)}
+        return {"is": type(value).__name__, **fields}
     return value
 
 

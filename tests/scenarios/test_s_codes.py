@@ -6,9 +6,9 @@ import pytest
 
 from abonent import Action, Gate, MessengerKind, Reason, Status
 from abonent.core.events import ProofFailed
-from abonent.errors import CodeSpent, TooManyFailures
+from abonent.errors import CodeSpent, TooManyFailures, TooManySends
 from tests.scenarios.conftest import Build
-from tests.world import DAY, KEY_2, MICROSECOND, MINUTE, START, World, X, Y, Z
+from tests.world import DAY, KEY_2, MICROSECOND, MINUTE, SECOND, START, World, X, Y, Z
 
 
 def tries_left(world: World, user: str = "alice") -> int | None:
@@ -71,6 +71,26 @@ def test_s13_another_number_is_not_affected(world: World):
     world.fail("alice", 15)
 
     assert Status.IDENTIFIED is world.identify("alice", Y).status
+
+
+def test_sends_to_a_number_are_counted_over_users(world: World):
+    """Codes to one number are counted whoever claims it, for a day, and then forgotten (P20)."""
+    for user in range(10):
+        world.claim(f"user-{user}")
+    assert 10 == len(world.sender.messages)
+
+    with pytest.raises(TooManySends) as refused:
+        world.claim("alice")
+
+    assert START + DAY == refused.value.retry_at
+    assert 10 == len(world.sender.messages)
+    assert Status.UNIDENTIFIED is world.standing("alice").status
+    world.claim("alice", Y)
+    rows = world.rows()
+    world.clock.set(START + DAY + SECOND)
+    world.sweep()
+    assert rows - 2 == world.rows()
+    world.claim("alice")
 
 
 def test_s14_the_last_instant_of_a_code(world: World):

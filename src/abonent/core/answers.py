@@ -98,7 +98,7 @@ def give_answer(course: Course, command: GiveAnswer) -> None:
             course.add(not_passed(command.at, Reason.UNDETERMINED))
         case Outcome.NOT_HELD:
             course.add(not_passed(command.at, Reason.NOT_HELD))
-        case Outcome.NOT_OURS:
+        case _:
             _not_ours(course, command, state)
 
 

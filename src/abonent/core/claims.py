@@ -163,11 +163,7 @@ def judge_proof(course: Course, command: JudgeProof) -> None:
 
 
 def _proven(course: Course, command: JudgeProof, state: ProvingPossession) -> None:
-    if course.terrain.asks_operator and state.operator is None:
-        # Claimed when nobody was to be asked; now somebody is, and nobody is known (I5).
-        course.add(not_passed(command.at, Reason.NO_AGREEMENT))
-        return
-    if not course.terrain.asks_operator or state.operator is None:
+    if not course.terrain.asks_operator:
         pass_(
             course,
             rival_proven_at=command.rival_proven_at,
@@ -183,6 +179,10 @@ def _proven(course: Course, command: JudgeProof, state: ProvingPossession) -> No
                 rules=state.rules,
             ),
         )
+        return
+    if state.operator is None:
+        # Claimed when nobody was to be asked; now somebody is, and nobody is known (I5).
+        course.add(not_passed(command.at, Reason.NO_AGREEMENT))
         return
     ask(
         course,

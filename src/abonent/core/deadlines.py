@@ -56,13 +56,17 @@ def _due(aggregate: Aggregate, until: datetime, at: datetime) -> Event | None:
     return min(found, key=lambda each: each[0])[1] if found else None
 
 
-def lease(course: Course, at: datetime) -> tuple[Effect, ...]:
-    """Start a try of all that is owed now; what was owed for too long is given up (P15)."""
-    policy = course.terrain.policy
+def give_up(course: Course, at: datetime) -> None:
+    """Give up what was owed for as long as the policy says: an alarm, not an oversight (P15)."""
     for debt in course.aggregate.debts:
-        if debt.attempt.next_try <= at and debt.since + policy.debt_kept <= at:
+        if debt.attempt.next_try <= at and debt.since + course.terrain.policy.debt_kept <= at:
             course.add(DebtGivenUp(at=at, kind=debt.kind, operator=debt.operator, code=debt.code))
+
+
+def lease(course: Course, at: datetime) -> tuple[Effect, ...]:
+    """Start a try of all that is owed now, in the commit that owes it."""
+    next_try = at + course.terrain.policy.lease
     effects = owed(course.aggregate, at)
     for each in effects:
-        course.add(AttemptStarted(at=at, kind=each.kind, id=each.id, next_try=at + policy.lease))
+        course.add(AttemptStarted(at=at, kind=each.kind, id=each.id, next_try=next_try))
     return effects

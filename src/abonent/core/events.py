@@ -22,7 +22,7 @@ class Outcome(Enum):
     HELD = "held"
     NOT_HELD = "not_held"
     NOT_OURS = "not_ours"
-    """It does not serve the number: ask the router again, once."""
+    """It does not serve the number; ask the router again, once."""
     UNDETERMINED = "undetermined"
     """It cannot tell, and will not be able to."""
     LATER = "later"

@@ -379,26 +379,22 @@ def _reidentification_required(aggregate: Aggregate, event: ReidentificationRequ
         noticed_at=event.at,
         due=event.due,
     )
-    return _with_standing(aggregate, due)
-
-
-def _with_standing(aggregate: Aggregate, standing: Before) -> Aggregate:
     state = aggregate.state
     if isinstance(state, ATTEMPTS):
-        return _in_state(aggregate, changed(state, before=standing))
-    if standing is None:
-        raise TypeError("only what stands behind an attempt can be taken away")
-    return _in_state(aggregate, standing)
+        return _in_state(aggregate, changed(state, before=due))
+    return _in_state(aggregate, due)
 
 
 def _lost(aggregate: Aggregate, event: Displaced | Lapsed) -> Aggregate:
     """The standing identification is over, for good."""
-    standing = standing_identification(aggregate.state)
-    if standing is None:
-        raise _refused(type(aggregate.state), type(event))
+    state = aggregate.state
+    standing = standing_identification(state)
+    lapses = isinstance(standing, ReidentificationDue) or isinstance(event, Displaced)
+    if standing is None or not lapses:
+        raise _refused(type(state), type(event))
     aggregate = changed(aggregate, debts=_ended(aggregate.debts, standing, event.at))
-    if isinstance(aggregate.state, ATTEMPTS):
-        return _with_standing(aggregate, None)
+    if isinstance(state, ATTEMPTS):
+        return _in_state(aggregate, changed(state, before=None))
     lapsed = isinstance(event, Lapsed)
     reason = Reason.NOT_IDENTIFIED_ANEW if lapsed else Reason.DISPLACED
     due = event.due if isinstance(event, Lapsed) else None

@@ -38,7 +38,7 @@ from abonent.core.commands import (
     TryProof,
 )
 from abonent.core.course import Course, Step
-from abonent.core.deadlines import lease, settle
+from abonent.core.deadlines import give_up, lease, settle
 from abonent.core.events import UserForgotten
 from abonent.core.evolution import withdrawals_owed
 from abonent.core.notices import hear_notice
@@ -55,6 +55,9 @@ def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
         CallerError: the command cannot be right in this state; nothing changed.
     """
     course = Course(aggregate, terrain)
+    performed = isinstance(command, _PERFORMED)
+    if performed:
+        give_up(course, command.at)
     if isinstance(command, Tick):
         settle(course, command.settled, command.at)
     else:
@@ -62,7 +65,7 @@ def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
         settle(course, command.at - RESOLUTION, command.at)
         _DECIDED_BY[type(command)](course, command)
     # Where nobody stands by to perform, what is owed is left to the next sweep.
-    effects = lease(course, command.at) if isinstance(command, _PERFORMED) else ()
+    effects = lease(course, command.at) if performed else ()
     return Step(events=tuple(course.events), aggregate=course.aggregate, effects=effects)
 
 

@@ -22,6 +22,7 @@ from abonent.core.states import (
     Aggregate,
     AwaitingAnswer,
     Before,
+    Identified,
     Reason,
     ReidentificationDue,
     identified_in,
@@ -40,14 +41,10 @@ def hear_notice(aggregate: Aggregate, command: HearNotice, terrain: Terrain) -> 
         yield _ignored(command, Ignored.REPEATED)
         return
     standing = standing_identification(aggregate.state)
-    ended = _attempt_verdict(aggregate, command)
-    due_anew = _standing_verdict(standing, command)
-    if ended is not None and due_anew is not None:
-        # Neither takes it. The verdict on what stands says more than that no question was open.
-        why = due_anew if identified_in(standing) else ended
-        if Ignored.ALREADY_DUE in (ended, due_anew):
-            why = Ignored.ALREADY_DUE
-        yield _ignored(command, why)
+    untouched = _attempt_verdict(aggregate, command)
+    unmoved = _standing_verdict(standing, command)
+    if untouched is not None and unmoved is not None:
+        yield _ignored(command, unmoved if standing is not None else untouched)
         return
     yield NoticeReceived(
         at=command.at,
@@ -56,9 +53,9 @@ def hear_notice(aggregate: Aggregate, command: HearNotice, terrain: Terrain) -> 
         kind=command.kind,
         happened_at=command.happened_at,
     )
-    if due_anew is None:
+    if standing is not None and unmoved is None:
         yield _required(standing, command, terrain)
-    if ended is None:
+    if untouched is None:
         yield IdentificationNotPassed(
             at=command.at, reason=Reason.SUBSCRIPTION_ENDED, due=None, retry_at=None
         )
@@ -95,8 +92,11 @@ def _fresh(command: HearNotice, since: datetime) -> bool:
     return command.happened_at is None or command.happened_at >= since
 
 
-def _required(standing: Before, command: HearNotice, terrain: Terrain) -> Event:
-    due = command.at + _reidentify_within(standing, command.at, terrain)
+def _required(
+    standing: Identified | ReidentificationDue, command: HearNotice, terrain: Terrain
+) -> Event:
+    was = standing.was if isinstance(standing, ReidentificationDue) else standing
+    due = command.at + _reidentify_within(was.rules, command.at, terrain)
     if isinstance(standing, ReidentificationDue):
         due = min(due, standing.due)  # no notice extends a due instant (S37)
     return ReidentificationRequired(
@@ -104,15 +104,12 @@ def _required(standing: Before, command: HearNotice, terrain: Terrain) -> Event:
     )
 
 
-def _reidentify_within(standing: Before, at: datetime, terrain: Terrain) -> timedelta:
+def _reidentify_within(basis: str, at: datetime, terrain: Terrain) -> timedelta:
     """Under the rule set in force, or that of the basis where none is (S39)."""
     try:
         return terrain.terms_at(at).reidentify_within
     except NoRulesInForce:
-        identified = identified_in(standing)
-        if identified is None:
-            raise
-        return terrain.terms_of(identified.rules).reidentify_within
+        return terrain.terms_of(basis).reidentify_within
 
 
 def _ignored(command: HearNotice, why: Ignored) -> StaleNoticeIgnored:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
@@ -18,6 +18,9 @@ from abonent.errors import (
     NumberHasExtension,
     NumberNotAllowed,
 )
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{4,14}", re.ASCII)
 _LONGEST_INPUT: Final = 64
@@ -96,6 +99,8 @@ def parse_number(
         raise InvalidNumber("this is not a phone number") from None
     if parsed.extension:
         raise NumberHasExtension("a subscriber number has no extension")
+    if any(each.isalpha() for each in compact.partition(";")[0]):
+        raise InvalidNumber("letters are not read as digits")  # a typo would be somebody's number
     region = phonenumbers.region_code_for_number(parsed)
     if region is None:
         region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
@@ -138,12 +143,10 @@ def _ascii_digit(character: str) -> str:
     return character if value is None else str(value)
 
 
-def _refuse_impossible(parsed: object, region: str) -> None:
+def _refuse_impossible(parsed: PhoneNumber, region: str) -> None:
     import phonenumbers
     from phonenumbers import shortnumberinfo
 
-    if not isinstance(parsed, phonenumbers.PhoneNumber):
-        return
     if not phonenumbers.is_possible_number(parsed):
         if shortnumberinfo.is_possible_short_number_for_region(parsed, region):
             raise NotAMobileNumber("this is a short number, not a mobile one", kind="short")

@@ -63,10 +63,10 @@ def _tries(aggregate: Aggregate, kind: EffectKind, effect_id: str) -> int | None
     """Return how often this was tried, or None if it is not owed any more."""
     state = aggregate.state
     if kind is EffectKind.SEND_CODE:
-        code = state.code if isinstance(state, ProvingPossession) else None
-        if code is None or code.sending is None or not isinstance(state, ProvingPossession):
+        if not isinstance(state, ProvingPossession) or not state.code or not state.code.sending:
             return None
-        return code.sending.tries if send_id(state.claim, code.issue) == effect_id else None
+        current = send_id(state.claim, state.code.issue) == effect_id
+        return state.code.sending.tries if current else None
     if kind is EffectKind.ASK_OPERATOR:
         if isinstance(state, AwaitingAnswer) and state.asking and state.query_id == effect_id:
             return state.asking.tries

@@ -6,8 +6,8 @@ Knows how to read a record at an instant. Refuses to change one: a record is mov
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import ClassVar, TypeAlias
+from datetime import UTC, datetime
+from typing import ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -16,7 +16,6 @@ from abonent.core.policy import DAY
 from abonent.core.states import (
     Aggregate,
     AwaitingAnswer,
-    Before,
     EffectKind,
     Forgotten,
     Identified,
@@ -79,6 +78,8 @@ class WithdrawCode(Struct, frozen=True, kw_only=True):
     kind: ClassVar[EffectKind] = EffectKind.WITHDRAW
 
 
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
 Effect: TypeAlias = SendCode | AskOperator | RecordCode | WithdrawCode
 
 
@@ -135,6 +136,13 @@ def _owed(aggregate: Aggregate, now: datetime) -> Iterator[Effect]:
                 since=debt.since,
                 tries=debt.attempt.tries,
             )
+
+
+def is_owed(aggregate: Aggregate, effect: Effect) -> bool:
+    """Tell whether an effect that was to be performed was not cancelled meanwhile (I8)."""
+    return any(
+        each.id == effect.id and each.kind is effect.kind for each in _owed(aggregate, _EVER)
+    )
 
 
 def send_id(claim: str, issue: int) -> str:
@@ -202,14 +210,12 @@ def gate(aggregate: Aggregate, now: datetime) -> Gate:
     return _standing_gate(standing, now)
 
 
-def _standing_gate(standing: Before, now: datetime) -> Gate:
+def _standing_gate(standing: Identified | ReidentificationDue, now: datetime) -> Gate:
     if isinstance(standing, Identified):
         return OPEN
-    if isinstance(standing, ReidentificationDue):
-        if standing.cause.keeps_gate_open and now <= standing.due:
-            return Gate(True, standing.due, Reason.REIDENTIFICATION_DUE)
-        return Gate(False, None, Reason.REIDENTIFICATION_DUE)
-    return UNKNOWN_USER
+    if standing.cause.keeps_gate_open and now <= standing.due:
+        return Gate(True, standing.due, Reason.REIDENTIFICATION_DUE)
+    return Gate(False, None, Reason.REIDENTIFICATION_DUE)
 
 
 def _closed(state: State) -> Gate:

@@ -65,9 +65,9 @@ class MessengerKind(Enum):
     """Whose law the organizer of the service is under (149-FZ, art. 10.1)."""
 
     DOMESTIC = "domestic"
-    """A Russian legal person or citizen: may determine the number by itself (part 4.3)."""
+    """A Russian legal person or citizen; may determine the number by itself (part 4.3)."""
     FOREIGN = "foreign"
-    """Anyone else: only under an agreement with the operator (part 4.2, item 1)."""
+    """Anyone else; only under an agreement with the operator (part 4.2, item 1)."""
 
 
 @frozen(kw_only=True)

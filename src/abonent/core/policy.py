@@ -40,7 +40,7 @@ class Policy:
     default_region: str = "RU"
     """The country whose national spellings are understood."""
     ask_operator_too: bool = False
-    """For a domestic messenger: after the proof, ask the serving operator as well (S2)."""
+    """For a domestic messenger. After the proof, ask the serving operator as well (S2)."""
     code_length: int = field(default=6, validator=_within(6, 10))
     """Digits of a one-time code, 6 to 10 (NIST SP 800-63B-4, 3.1.3.2)."""
     code_valid: timedelta = field(

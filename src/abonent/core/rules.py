@@ -105,7 +105,7 @@ def _resolution(
         notice_within=Cited(timedelta(hours=24), title),
         reidentify_within=Cited(timedelta(minutes=20), title),
         kept_only_in=Cited("RU", f"{_LAW} part 4.3 ff."),
-        disclosure_needs_consent=Cited(True, f"{_LAW} part 4.3 ff."),
+        disclosure_needs_consent=Cited(True, title),
     )
 
 

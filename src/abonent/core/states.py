@@ -44,7 +44,7 @@ class Reason(Enum):
     FORGOTTEN = "forgotten"
     """The user was forgotten."""
     CANNOT_SAY = "cannot_say"
-    """The store is out of reach or a record is damaged: this says nothing of the user."""
+    """The store is out of reach or a record is damaged; this says nothing of the user."""
 
 
 class NoticeKind(Enum):

@@ -175,10 +175,12 @@ class GroupCommit:
             finally:
                 for each in batch:
                     each.done = True
-                    if each.wake is not None and each is not own:
-                        each.wake.release()
+                    wake = each.wake  # an interrupted waiter takes it away
+                    if wake is not None and each is not own:
+                        wake.release()
                     elif each.notify is not None:
-                        each.notify()
+                        with suppress(RuntimeError):  # its event loop was closed meanwhile
+                            each.notify()
             if self._hand_over(own):
                 return
 

@@ -199,10 +199,15 @@ class Draft:
         step = forget(held.aggregate, at, self._archive.terrain)
         if not step.events:
             return held, step
-        row = Row(user_id=None, subject_key=new_subject_key(), aggregate=step.aggregate)
         # What the same unit told the old subject's journal goes with its key; the debts do not.
         overtaken = self._changes.get(held.key)
         before = held if overtaken is None else overtaken.before
+        row = Row(
+            user_id=None,
+            subject_key=new_subject_key(),
+            aggregate=step.aggregate,
+            begun=before.version,
+        )
         after = Held(key=held.key, version=before.version + 1, row=row)
         self._changes[held.key] = _Change(before, after, at, step.events)
         return after, step
@@ -227,6 +232,7 @@ class Draft:
             user_id=held.row.user_id,
             subject_key=held.row.subject_key,
             aggregate=step.aggregate,
+            begun=held.row.begun,
         )
         if change is None:
             after = Held(key=held.key, version=held.version + 1, row=row)
@@ -316,8 +322,9 @@ class Draft:
         elif not change.before.version and not now.open:
             told = None  # who was never identified was never open
         body = encode_entry(change.events, told)
-        sealed = self._archive.keyring.seal_entry(after.row.subject_key, after.version, body)
-        return Append(after.subject, after.version, sealed)
+        number = after.version - after.row.begun
+        sealed = self._archive.keyring.seal_entry(after.row.subject_key, number, body)
+        return Append(after.subject, number, sealed)
 
     def _aliases(self, change: _Change) -> list[AliasChange]:
         changes: list[AliasChange] = []

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from enum import Enum
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -39,6 +40,8 @@ from abonent.ports import (
 T = TypeVar("T")
 log: Final = logging.getLogger("abonent")
 LONGEST_OPAQUE: Final = 4096
+POSSESSION_PLACES: Final = 8
+"""How many possession checks may begin at once."""
 QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
@@ -165,15 +168,22 @@ class Performer:
         self._possession = possession
         self._alarm = alarm
 
-    def lane(self, effect: Effect, flow: Callable[[], Flow[Any]]) -> Lane:
-        """Return the lane in which an effect runs."""
+    def lane(self, effect: Effect, run: Callable[[bool], Flow[Any]], *, just_owed: bool) -> Lane:
+        """Return the lane in which an effect runs.
+
+        `run` is told whether the effect is performed at once, right after the commit that owes it:
+        otherwise it may have been cancelled while it waited.
+        """
+        name, width, prompt = self._place(effect)
+        return Lane(name, width, prompt, partial(run, just_owed and prompt))
+
+    def _place(self, effect: Effect) -> tuple[str, int, bool]:
         if isinstance(effect, SendCode):
-            return Lane("possession", 8, self._possession.features.prompt, flow)
+            return "possession", POSSESSION_PLACES, self._possession.features.prompt
         gateway = self._gateways.get(effect.operator)
         if gateway is None:
-            return Lane(effect.operator, 1, True, flow)
-        features = gateway.features
-        return Lane(effect.operator, features.concurrency, features.prompt, flow)
+            return effect.operator, 1, True
+        return effect.operator, gateway.features.concurrency, gateway.features.prompt
 
     def begin(self, claim: Any) -> Flow[Begun]:
         """Begin a possession check."""

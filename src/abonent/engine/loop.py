@@ -25,10 +25,9 @@ from abonent.core.commands import (
 )
 from abonent.core.events import DebtGivenUp, Event, Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.owed import AskOperator, Effect, SendCode, send_id
+from abonent.core.owed import AskOperator, Effect, SendCode, is_owed, send_id
 from abonent.core.states import (
     AwaitingAnswer,
-    ProvingPossession,
     identified_in,
     standing_identification,
 )
@@ -104,8 +103,10 @@ class Loop:
             return held
         until = self.clock.now() + self.policy.lease
         lanes = tuple(
-            self._performer.lane(each, partial(self._carry_out, held.key, each, until))
-            for each in _still_owed(held, done.effects)
+            self._performer.lane(
+                each, partial(self._carry_out, held.key, each, until), just_owed=True
+            )
+            for each in done.effects
         )
         if not lanes:
             return held
@@ -115,11 +116,17 @@ class Loop:
                 held = each
         return held
 
-    def _carry_out(self, key: bytes, effect: Effect, until: datetime) -> Flow[Held | None]:
+    def _carry_out(
+        self, key: bytes, effect: Effect, until: datetime, at_once: bool
+    ) -> Flow[Held | None]:
         """Perform one effect and feed its outcome back."""
         if self.clock.now() >= until:
             return None  # it waited in its lane for longer than its lease; another try will come
         try:
+            if not at_once:
+                (held,) = yield Read(self.archive.load, ((key,),))
+                if held is None or not is_owed(held.aggregate, effect):
+                    return None  # it was cancelled while it waited (I8)
             if isinstance(effect, SendCode):
                 yield from self._begin(key, effect)
             elif isinstance(effect, AskOperator):
@@ -296,7 +303,9 @@ class Loop:
                 self._raise_alarms(done.events)
                 counted.update(type(each).__name__ for each in done.events)
                 lanes += [
-                    self._performer.lane(each, partial(self._carry_out, done.held.key, each, until))
+                    self._performer.lane(
+                        each, partial(self._carry_out, done.held.key, each, until), just_owed=False
+                    )
                     for each in done.effects
                 ]
             tried += len(lanes)
@@ -326,17 +335,6 @@ def rival_of(draft: Draft, held: Held, number: SubscriberNumber) -> datetime | N
         if identified is not None and identified.number == number:
             found = identified.proven_at if found is None else max(found, identified.proven_at)
     return found
-
-
-def _still_owed(held: Held, effects: Iterable[Effect]) -> Iterable[Effect]:
-    """Leave out what a later step of the same commit made moot."""
-    state = held.aggregate.state
-    for each in effects:
-        if isinstance(each, SendCode):
-            proving = isinstance(state, ProvingPossession) and state.claim == each.claim
-            if not proving:
-                continue
-        yield each
 
 
 def _nothing(_: Draft) -> None:

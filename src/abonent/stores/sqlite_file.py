@@ -129,6 +129,7 @@ def prepare_writer(connection: sqlite3.Connection) -> None:
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",
+        "secure_delete = ON",  # what was forgotten is written over, not only let go
         f"wal_autocheckpoint = {_LOG_PAGES}",
         f"journal_size_limit = {_LOG_LIMIT}",
         f"cache_size = {-_WRITER_CACHE_KIB}",

@@ -1,0 +1,286 @@
+"""What the types of the public API promise. Read by the type checkers, never run."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import assert_type
+
+from abonent import (
+    Action,
+    Agreement,
+    Alarm,
+    AlarmKind,
+    AsyncIdentifier,
+    Basis,
+    Consent,
+    EnvironmentKeys,
+    FileKeys,
+    Gate,
+    GateChanged,
+    Happening,
+    Identifier,
+    Ignored,
+    LateAnswer,
+    MemoryKeys,
+    MemoryStorage,
+    Messenger,
+    MessengerKind,
+    NextStep,
+    Notice,
+    NoticeKind,
+    NumberingPlan,
+    OneTimeCode,
+    OneTimeCodes,
+    Operator,
+    Outcome,
+    Policy,
+    Reason,
+    Received,
+    ReplayReport,
+    Rules,
+    SqliteStorage,
+    Standing,
+    Status,
+    SubscriberNumber,
+    SweepReport,
+    SystemClock,
+    parse_number,
+    rules_in_force,
+)
+from abonent.core.events import Event
+from abonent.errors import AbonentError, AdapterFault, Fault, NumberNotAllowed, Refused
+from abonent.ports import (
+    Answer,
+    AsyncNumberRouter,
+    AsyncOperatorGateway,
+    AsyncPossessionCheck,
+    Begun,
+    Clock,
+    CodeMessage,
+    CodeSender,
+    GatewayFeatures,
+    KeyProvider,
+    NumberRouter,
+    OperatorGateway,
+    PossessionCheck,
+    PossessionClaim,
+    PossessionFeatures,
+    Query,
+    RecordEntry,
+    Storage,
+    Unrouted,
+    Verdict,
+    WithdrawEntry,
+)
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+# --- adapters, as an integrator writes them --------------------------------------------
+
+
+class Sender:
+    def send(self, message: CodeMessage) -> None:
+        assert_type(message.number, SubscriberNumber)
+        assert_type(message.code, OneTimeCode)
+
+
+class Gateway:
+    @property
+    def features(self) -> GatewayFeatures:
+        return GatewayFeatures(prompt=False, concurrency=4)
+
+    def ask(self, query: Query) -> Answer:
+        assert_type(query.due, datetime)
+        return Answer(outcome=Outcome.HELD)
+
+    def record(self, entry: RecordEntry) -> None:
+        assert_type(entry.code, str)
+
+    def withdraw(self, entry: WithdrawEntry) -> None:
+        assert_type(entry.id, str)
+
+
+class AsyncGateway:
+    features = GatewayFeatures()
+
+    async def ask(self, query: Query) -> Answer:
+        return Answer(outcome=Outcome.LATER, opaque=query.opaque)
+
+    async def record(self, entry: RecordEntry) -> None: ...
+
+    async def withdraw(self, entry: WithdrawEntry) -> None: ...
+
+
+class Possession:
+    features = PossessionFeatures(local=False)
+
+    def begin(self, claim: PossessionClaim) -> Begun:
+        return Begun(opaque=claim.opaque)
+
+    def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+        return Verdict.FAILED
+
+
+class AsyncPossession:
+    features = PossessionFeatures()
+
+    async def begin(self, claim: PossessionClaim) -> Begun:
+        return Begun()
+
+    async def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+        return Verdict.PROVEN
+
+
+class AsyncRouter:
+    async def serving(self, number: SubscriberNumber) -> str | Unrouted:
+        return Unrouted.UNKNOWN_RANGE
+
+
+def adapters_fit_their_ports() -> None:
+    sender: CodeSender = Sender()
+    gateway: OperatorGateway = Gateway()
+    async_gateway: AsyncOperatorGateway = AsyncGateway()
+    possession: PossessionCheck = Possession()
+    own_codes: PossessionCheck = OneTimeCodes(sender)
+    async_possession: AsyncPossessionCheck = AsyncPossession()
+    router: NumberRouter = NumberingPlan.sample(operators=[Operator(id="mts", names=("МТС",))])
+    async_router: AsyncNumberRouter = AsyncRouter()
+    clock: Clock = SystemClock()
+    storages: list[Storage] = [MemoryStorage(), SqliteStorage("kept.db")]
+    keys: list[KeyProvider] = [FileKeys("keys.json"), EnvironmentKeys(), MemoryKeys.random()]
+    del gateway, async_gateway, possession, own_codes, async_possession
+    del router, async_router, clock, storages, keys
+
+
+# --- values ----------------------------------------------------------------------------
+
+
+def values() -> None:
+    parsed = parse_number("+7 916 123-45-67")
+    assert_type(parsed.number, SubscriberNumber)
+    assert_type(parsed.unlisted, bool)
+    assert_type(parsed.number.e164, str)
+    rules = rules_in_force(NOW)
+    assert_type(rules, Rules)
+    assert_type(rules.answer_within.value, timedelta | None)
+    assert_type(rules.consent_needed.value, bool)
+    assert_type(rules.answer_within.source, str)
+    agreement = Agreement(id="a", messenger="m", operator="mts", starts=NOW)
+    assert_type(agreement.ends, datetime | None)
+    assert_type(agreement.in_force(NOW), bool)
+    assert_type(Policy().code_valid, timedelta)
+    assert_type(FileKeys.create("keys.json"), FileKeys)
+
+
+def errors(error: AbonentError, refused: Refused, fault: AdapterFault) -> None:
+    assert_type(error.code, str)
+    assert_type(error.fault, Fault)
+    assert_type(error.remedy, str)
+    assert_type(error.retryable, bool)
+    assert_type(error.retry_at, datetime | None)
+    assert_type(refused.reason, str)
+    assert_type(fault.cause_type, str)
+    assert_type(NumberNotAllowed("", region="KZ").region, str)
+
+
+# --- the shells ------------------------------------------------------------------------
+
+
+def build() -> Identifier:
+    alarm: Callable[[Alarm], object] = print
+    return Identifier(
+        messenger=Messenger(id="m", kind=MessengerKind.FOREIGN),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        possession=OneTimeCodes(Sender()),
+        agreements=[Agreement(id="a", messenger="m", operator="mts", starts=NOW)],
+        gateways={"mts": Gateway()},
+        router=NumberingPlan.sample(operators=[]),
+        rules=None,
+        policy=Policy(),
+        clock=SystemClock(),
+        alarm=alarm,
+    )
+
+
+def sync() -> None:
+    with build() as identifier:
+        assert_type(identifier, Identifier)
+        standing = identifier.claim("alice", "8 916 123-45-67", locale="ru")
+        assert_type(standing, Standing)
+        assert_type(standing.status, Status)
+        assert_type(standing.gate, Gate)
+        assert_type(standing.reason, Reason | None)
+        assert_type(standing.basis, Basis | None)
+        assert_type(standing.identification_code, str | None)
+        assert_type(standing.next, tuple[NextStep, ...])
+        step = standing.may(Action.PROVE)
+        assert_type(step, NextStep | None)
+        if step is not None:
+            assert_type(step.since, datetime)
+            assert_type(step.until, datetime | None)
+            assert_type(step.tries, int | None)
+        assert_type(identifier.prove("alice", "123456"), Standing)
+        assert_type(identifier.prove("alice", OneTimeCode("123456")), Standing)
+        assert_type(identifier.standing("alice"), Standing)
+        gate = identifier.gate("alice")
+        assert_type(gate, Gate)
+        if gate:
+            assert_type(gate.until, datetime | None)
+        identifier.require_open("alice")
+        assert_type(identifier.forget("alice"), bool)
+        consent = Consent(user_id="alice", recipient="court", purpose="case", given_at=NOW)
+        number = identifier.disclose("alice", to="court", purpose="case", consent=consent)
+        assert_type(number, SubscriberNumber)
+        inbound(identifier, number)
+
+
+def inbound(identifier: Identifier, number: SubscriberNumber) -> None:
+    notice = Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
+    late = LateAnswer(query_id="q", operator="mts", outcome=Outcome.HELD)
+    received = identifier.receive(notice)
+    assert_type(received, Received)
+    assert_type(received.users, tuple[str, ...])
+    assert_type(received.ignored, Ignored | None)
+    assert_type(identifier.receive(late, received_at=NOW), Received)
+    assert_type(identifier.receive_many([notice, late]), list[Received | AbonentError])
+    assert_type(identifier.sweep(), SweepReport)
+    assert_type(identifier.sweep(limit=10).due, int)
+    assert_type(identifier.changes(after=7), list[GateChanged])
+    assert_type(identifier.history("alice"), list[Happening])
+    assert_type(identifier.history("alice")[0].event, Event)
+    assert_type(identifier.replay(), ReplayReport)
+    assert_type(identifier.replay().ok, bool)
+
+
+async def asynchronous() -> None:
+    async with AsyncIdentifier(
+        messenger=Messenger(id="m", kind=MessengerKind.FOREIGN),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        possession=AsyncPossession(),
+        gateways={"mts": AsyncGateway(), "beeline": Gateway()},
+        router=AsyncRouter(),
+    ) as identifier:
+        assert_type(identifier, AsyncIdentifier)
+        assert_type(await identifier.claim("alice", "+79161234567"), Standing)
+        assert_type(await identifier.prove("alice", "123456"), Standing)
+        assert_type(await identifier.standing("alice"), Standing)
+        assert_type(await identifier.gate("alice"), Gate)
+        await identifier.require_open("alice")
+        assert_type(await identifier.forget("alice"), bool)
+        assert_type(await identifier.sweep(), SweepReport)
+        assert_type(await identifier.changes(), list[GateChanged])
+        assert_type(await identifier.history("alice"), list[Happening])
+        assert_type(await identifier.replay(), ReplayReport)
+        number = await identifier.disclose("alice", to="c", purpose="p", consent=None)
+        assert_type(number, SubscriberNumber)
+        notice = Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
+        assert_type(await identifier.receive(notice), Received)
+        assert_type(await identifier.receive_many([notice]), list[Received | AbonentError])
+
+
+def alarmed(alarm: Alarm) -> None:
+    assert_type(alarm.kind, AlarmKind)
+    assert_type(alarm.adapter, str)
+    assert_type(alarm.cause, str)
