@@ -61,8 +61,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Worl
 
 def prove_all(worlds: list[World], code: str) -> list[Any]:
     return at_once(
-        partial(worlds[each % len(worlds)].identifier.prove, "alice", code)
-        for each in range(CROWD)
+        partial(worlds[each % len(worlds)].identifier.prove, "alice", code) for each in range(CROWD)
     )
 
 

@@ -84,9 +84,7 @@ VALUES: dict[str, tuple[Callable[[], object], type[AbonentError], str]] = {
     "operator id too long": (lambda: Operator(id="x" * 65), e.InvalidValue, "INVALID_VALUE"),
     "operator id ends in a dot": (lambda: Operator(id="mts."), e.InvalidValue, "INVALID_VALUE"),
     "naive happening": (
-        lambda: Notice(
-            id="n", operator=M, kind=NoticeKind.PORTED, number=N1, happened_at=NAIVE
-        ),
+        lambda: Notice(id="n", operator=M, kind=NoticeKind.PORTED, number=N1, happened_at=NAIVE),
         e.NaiveInstant,
         "NAIVE_INSTANT",
     ),
@@ -256,7 +254,9 @@ def test_what_does_not_fit_together_is_not_built(case: str):
 
 def test_the_open_figure_is_named():
     """S31: the draft of 2017 needs figures from the policy; the error says which."""
-    error = refused(lambda: World(rules=DRAFT_2017), *SETUPS["the draft without a time to answer"][1:])
+    error = refused(
+        lambda: World(rules=DRAFT_2017), *SETUPS["the draft without a time to answer"][1:]
+    )
     assert isinstance(error, e.PolicyIncomplete)
     assert error.figure == "answer_within"
     some = Policy(answer_within=HOUR)

@@ -160,9 +160,7 @@ def test_events_alarms_and_reports_carry_no_number():
         world.identify("alice")
         told: list[Any] = [world.identifier.sweep()]
         told.append(
-            world.identifier.receive(
-                Notice(id="n1", operator=M, kind=NoticeKind.PORTED, number=N1)
-            )
+            world.identifier.receive(Notice(id="n1", operator=M, kind=NoticeKind.PORTED, number=N1))
         )
         world.clock.advance(1300)
         told += [world.identifier.sweep(), *world.identifier.changes(), *world.alarms]

@@ -166,9 +166,7 @@ class World:
         return contents(self.storage, self.space)
 
 
-def contents(
-    storage: Storage, space: str = "m"
-) -> tuple[list[tuple[bytes, Record]], list[Entry]]:
+def contents(storage: Storage, space: str = "m") -> tuple[list[tuple[bytes, Record]], list[Entry]]:
     return storage.scan(space, b"", 100_000), storage.journal(space, 0, 100_000)
 
 

@@ -195,7 +195,9 @@ class Protocol(RuleBasedStateMachine):
         match event:
             case told.OperatorAsked():
                 self.insist("I5", event.operator in self.may_ask[user], "a stranger was asked")
-                force = [each.id for each in AGREEMENTS if _in_force(each, event.operator, event.at)]
+                force = [
+                    each.id for each in AGREEMENTS if _in_force(each, event.operator, event.at)
+                ]
                 if self.terrain.needs_agreement:
                     self.insist("I5", force, "asked without an agreement in force")
                 self.insist("I5", [event.agreement] == (force or [None]), "a wrong agreement")
@@ -228,9 +230,7 @@ class Protocol(RuleBasedStateMachine):
                     latest = min(latest, due)
                 self.insist("I4", event.due == latest, "a due instant moved")
 
-    def judge_pass(
-        self, user: str, before: Aggregate, event: told.Passed, command: Any
-    ) -> None:
+    def judge_pass(self, user: str, before: Aggregate, event: told.Passed, command: Any) -> None:
         self.insist("I1", event.rules == "1801", "a pass under no rule set in force")
         self.insist("I11", event.code not in self.codes, "an identification code came twice")
         self.codes.add(event.code)

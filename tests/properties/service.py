@@ -197,9 +197,7 @@ class Service(RuleBasedStateMachine):
         self.store = Mortal(self.open_store(), self.plan)
         self.clock = SimulatedClock(START)
         self.latest = START
-        self.operators = {
-            each: MortalOperator(each, self.plan, self.performing) for each in (M, N)
-        }
+        self.operators = {each: MortalOperator(each, self.plan, self.performing) for each in (M, N)}
         self.sender = MortalSender(self.plan, self.performing)
         self.router = SimulatedRouter(M)
         self.router.port(N2, N)
@@ -523,5 +521,3 @@ def _owed(kept: Aggregate) -> Iterator[tuple[EffectKind, str]]:
         yield EffectKind.ASK_OPERATOR, state.query_id
     for debt in kept.debts:
         yield debt.kind, debt.id
-
-

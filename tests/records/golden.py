@@ -143,12 +143,8 @@ def lives() -> Iterator[dict[str, Any]]:
             world.identify("alice")
             world.clock.advance(61)
             world.identifier.sweep()
-            world.identifier.receive(
-                Notice(id="1", operator=M, kind=NoticeKind.PORTED, number=N1)
-            )
-            world.identifier.receive(
-                Notice(id="1", operator=M, kind=NoticeKind.PORTED, number=N1)
-            )
+            world.identifier.receive(Notice(id="1", operator=M, kind=NoticeKind.PORTED, number=N1))
+            world.identifier.receive(Notice(id="1", operator=M, kind=NoticeKind.PORTED, number=N1))
             world.router.port(N1, N)
             world.operators[N].script(Reply.UNAVAILABLE, Reply.LATER)
             world.identify("alice")

@@ -178,8 +178,10 @@ packable = st.recursive(
     | st.text(max_size=5)
     | st.binary(max_size=5)
     | instants,
-    lambda inner: st.lists(inner, max_size=8)
-    | st.dictionaries(st.text(max_size=2) | st.integers(0, 3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=8)
+        | st.dictionaries(st.text(max_size=2) | st.integers(0, 3), inner, max_size=3)
+    ),
     max_leaves=20,
 )
 

@@ -257,7 +257,11 @@ def test_a_number_is_shown_by_its_last_two_digits():
 
 def test_a_code_is_not_shown_at_all():
     """A one-time code shows none of its digits."""
-    for shown in (repr(OneTimeCode("493817")), str(OneTimeCode("493817")), f"{[OneTimeCode('49381')]}"):
+    for shown in (
+        repr(OneTimeCode("493817")),
+        str(OneTimeCode("493817")),
+        f"{[OneTimeCode('49381')]}",
+    ):
         assert not set("0123456789") & set(shown)
 
 
