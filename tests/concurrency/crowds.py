@@ -26,7 +26,7 @@ class Running:
     def _run(self) -> None:
         try:
             self.result = self._function()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self.error = error
 
     def outcome(self) -> Any:

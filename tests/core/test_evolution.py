@@ -41,7 +41,6 @@ from tests.core.samples import (
     RECORD,
     TAG,
     WITHDRAWAL,
-    X,
     Y,
     at,
     attempt_failed,
@@ -337,4 +336,3 @@ def test_a_failed_attempt_is_not_counted_again():
     (debt,) = evolve(Aggregate(state=identified(), debts=(RECORD,)), failed).debts
 
     assert Attempt(tries=0, next_try=at(9)) == debt.attempt
-    assert X == identified().number

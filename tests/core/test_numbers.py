@@ -67,6 +67,17 @@ def test_what_is_no_number(text):
     assert "NUMBER_UNPARSABLE" == refused.value.code
 
 
+@pytest.mark.parametrize(
+    "text", ["+7916-CALL-NOW", "+79161234567p5", "тел. +79161234567", "+7 9161234567 ext"]
+)
+def test_letters_are_no_digits(text):
+    """A letter is not read as a digit: a slip of the finger would be somebody else's number."""
+    with pytest.raises(InvalidNumber, match="letters") as refused:
+        parse_number(text)
+
+    assert InvalidNumber is type(refused.value)
+
+
 def test_an_unknown_country_code():
     """A country code that does not exist is named as the reason."""
     with pytest.raises(InvalidNumber, match="country code"):

@@ -6,7 +6,7 @@ import pytest
 
 from abonent import Gate, NoticeKind, Reason
 from abonent.core.owed import AskOperator, RecordCode, SendCode, WithdrawCode, gate, owed, wakes_at
-from abonent.core.states import Aggregate, Attempt, EffectKind, Forgotten, Unidentified
+from abonent.core.states import Aggregate, EffectKind, Forgotten, Unidentified
 from tests.core.samples import (
     AGGREGATES,
     CLAIM,
@@ -195,8 +195,3 @@ def test_nothing_owed_is_later_than_the_wake():
             assert () == owed(aggregate, NOW + 365 * DAY)
         else:
             assert () == owed(aggregate, wake - MICROSECOND)
-
-
-def test_attempts_differ_by_tries():
-    """An attempt says how often and when; nothing else is told of it."""
-    assert Attempt(tries=1, next_try=NOW) != Attempt(tries=2, next_try=NOW)

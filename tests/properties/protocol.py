@@ -606,8 +606,10 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(
         by=st.sampled_from(
-            [MICROSECOND, timedelta(seconds=61), timedelta(seconds=61), 5 * MINUTE, 5 * MINUTE]
-            + [ANSWER_TIME, HOUR, 13 * HOUR, 25 * HOUR, -MICROSECOND, -10 * MINUTE]
+            [
+                *[MICROSECOND, timedelta(seconds=61), timedelta(seconds=61), 5 * MINUTE],
+                *[5 * MINUTE, ANSWER_TIME, HOUR, 13 * HOUR, 25 * HOUR, -MICROSECOND, -10 * MINUTE],
+            ]
         )
     )
     def pass_time(self, by: timedelta) -> None:

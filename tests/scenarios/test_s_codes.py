@@ -7,6 +7,7 @@ import pytest
 from abonent import Action, Gate, MessengerKind, Reason, Status
 from abonent.core.events import ProofFailed
 from abonent.errors import CodeSpent, TooManyFailures, TooManySends
+from abonent.simulation import Reply
 from tests.scenarios.conftest import Build
 from tests.world import DAY, KEY_2, MICROSECOND, MINUTE, SECOND, START, World, X, Y, Z
 
@@ -175,6 +176,19 @@ def test_s40_a_code_outlives_a_rotation(world: World):
     assert Gate(True) == world.gate("alice")
     world.claim("bob", Y)
     assert "k2" == world.kept("bob").state.code.key_id
+
+
+def test_s40_a_code_that_was_not_sent_yet(world: World):
+    """S40: a code that is still to be sent after a rotation is the same code, and passes."""
+    world.sender.fail(Reply.UNAVAILABLE)
+    world.claim("alice")
+    world.flush()
+    world.restart(KEY_2)
+    world.pass_time(MINUTE)
+
+    first, second = world.sender.attempts
+    assert (first.id, first.code.digits) == (second.id, second.code.digits)
+    assert Status.IDENTIFIED is world.prove("alice").status
 
 
 def test_s40_failures_outlive_a_rotation(world: World):
