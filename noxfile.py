@@ -69,7 +69,8 @@ def typing(session: nox.Session) -> None:
     """Both type checkers over the library and over what its types promise."""
     session.install(*group("typing"), *requirements("cli", "testing"))
     session.run("mypy")
-    session.run("basedpyright")
+    # By name, or it takes the environment that it finds in the checkout.
+    session.run("basedpyright", "--pythonpath", str(Path(session.bin) / "python"))
 
 
 @nox.session

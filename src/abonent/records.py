@@ -184,6 +184,7 @@ def _unpack(packed: Sequence[Any]) -> Any:
 _DAMAGE: Final = (
     ArithmeticError,
     AttributeError,
+    BytesWarning,  # raised under -bb where bytes stand in the place of text or a number
     InvalidValue,
     LookupError,
     RecursionError,
