@@ -100,6 +100,28 @@ def test_a_budget_is_charged_before_the_verdict():
         assert world.failures("alice") == 3
 
 
+def test_a_verdict_counts_for_the_code_it_was_given_on():
+    """P3: if a new code is sent while the old one is being judged, the old one proves nothing."""
+
+    class Slow:
+        features = PossessionFeatures(local=False, prompt=True)
+
+        def begin(self, claim: PossessionClaim) -> Begun:
+            return Begun()
+
+        def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+            world.clock.advance(RESEND)
+            world.identifier.claim("alice", N1.e164)
+            return Verdict.PROVEN
+
+    with World(possession=Slow()) as world:
+        world.identifier.claim("alice", N1.e164)
+        standing = world.identifier.prove("alice", "123456")
+        assert standing.status is Status.PROVING_POSSESSION
+        assert world.failures("alice") == 1
+        assert world.events("alice").count("CodeIssued") == 2
+
+
 @pytest.mark.parametrize("reply", [Reply.HELD, Reply.LATER])
 def test_a_proven_session_accepts_nothing_more(reply: Reply):
     """P3: once proven, a right code and a wrong one both change nothing and tell nothing."""

@@ -4,6 +4,7 @@ import pytest
 
 from abonent import MessengerKind, Notice, NoticeKind, Reason, Status
 from abonent.errors import NoAgreement
+from abonent.ports import Query
 from abonent.simulation import Reply
 from tests.properties.parts import ANSWER_TIME, MICROSECOND, N1, N2, START, M, N, World, agreement
 
@@ -77,16 +78,35 @@ def test_not_ours_is_not_unknown():
         assert first.id != second.id
 
 
-def test_not_ours_twice_is_not_held():
-    """P18: the router is asked again once, not for ever."""
+@pytest.mark.parametrize("then", [M, N])
+def test_not_ours_twice_is_not_held(then: str):
+    """P18: the router is asked again once, not for ever, whomever it names the second time."""
     with World() as world:
+
+        def not_ours(query: Query) -> Reply:
+            # Whoever is asked, the router names another by the time of the answer.
+            world.router.port(N1, then if world.operators[N].questions else N)
+            return Reply.NOT_OURS
+
         for each in world.operators.values():
-            each.answer_with(Reply.NOT_OURS)
-        world.identifier.claim("alice", N1.e164)
-        world.router.port(N1, N)
-        standing = world.identifier.prove("alice", world.sender.code_for(N1))
+            each.answer_with(not_ours)
+        standing = world.identify("alice")
         assert standing.reason is Reason.NOT_HELD
         assert [len(each.questions) for each in world.operators.values()] == [1, 1]
+
+
+def test_a_graver_notice_closes_the_gate_and_extends_nothing():
+    """P18: ported, then terminated: closed at once, and due when it was due."""
+    with World() as world:
+        world.identify("alice")
+        world.identifier.receive(notice(NoticeKind.PORTED))
+        world.clock.advance(300)
+        world.identifier.receive(notice(NoticeKind.TERMINATED, name="n2"))
+        assert not world.identifier.gate("alice").open
+        (step,) = world.identifier.standing("alice").next
+        assert step.until == START + ANSWER_TIME
+        world.identifier.receive(notice(NoticeKind.PORTED, name="n3"))
+        assert not world.identifier.gate("alice").open
 
 
 @pytest.mark.parametrize("reply", [Reply.MISCONFIGURED, Reply.UNAVAILABLE])

@@ -287,7 +287,9 @@ class Protocol(RuleBasedStateMachine):
                     self.holds[user] = None
 
     def counted(self, user: str, number: SubscriberNumber | None, at: datetime) -> int:
-        return sum(at - each < DAY for each in self.failed[user, number or N1])
+        # What was out of the day once may be dropped, even if the clock then steps back.
+        latest = max(self.latest, at)
+        return sum(latest - each < DAY for each in self.failed[user, number or N1])
 
     @staticmethod
     def _issue_of(aggregate: Aggregate) -> int:
@@ -417,11 +419,32 @@ class Protocol(RuleBasedStateMachine):
         if self.asked and isinstance(self.kept[user].state, AwaitingAnswer):
             self.answer(0, Outcome.HELD, other_operator=False, when="now")
 
+    @rule(number=numbers, first=users, held=st.permutations([0, 1]), gap=st.sampled_from([0, 60]))
+    def race(self, number: SubscriberNumber, first: str, held: list[int], gap: int) -> None:
+        """Both users prove one number, one after the other; the answers come in any order."""
+        for user in (first, *(each for each in USERS if each != first)):
+            self.ask_about(user, number)
+            self.move_to(self.now + timedelta(seconds=gap))
+        for pick in held:
+            if len(self.asked) > pick:
+                self.answer(pick, Outcome.HELD, other_operator=False, when="now")
+
+    @rule(user=users, number=numbers, right=st.booleans())
+    def resend_before_the_verdict(self, user: str, number: SubscriberNumber, right: bool) -> None:
+        """A try is charged, a new code is issued, and then the verdict on the old one comes."""
+        self.claim(user, number)
+        waiting = len(self.trials)
+        self.try_proof(user)
+        self.move_to(self.now + timedelta(seconds=61))
+        self.claim(user, number)
+        if len(self.trials) > waiting:
+            self._verdict(self.trials.pop(), right)
+
     # --- operators ---------------------------------------------------------------------
 
     @precondition(lambda self: self.asked)
     @rule(
-        pick=picks,
+        pick=st.sampled_from([0, 0, 0, 1, 2]),
         outcome=st.sampled_from([Outcome.HELD, Outcome.HELD, *Outcome]),
         other_operator=st.sampled_from([False, False, False, True]),
         when=st.sampled_from(["now", "now", "now", "at due", "after due", "before due"]),
@@ -478,6 +501,7 @@ class Protocol(RuleBasedStateMachine):
         number=numbers,
         ago=st.sampled_from([None, None, timedelta(), -MICROSECOND, HOUR, MINUTE]),
         about=picks,
+        apt=st.sampled_from([True, True, False]),
     )
     def notice(
         self,
@@ -486,8 +510,17 @@ class Protocol(RuleBasedStateMachine):
         number: SubscriberNumber,
         ago: timedelta | None,
         about: int,
+        apt: bool,
     ) -> None:
         """A new notice. Every operator counts its own: two may give the same id."""
+        holders = [each for each in USERS if self.holds[each] is not None]
+        if apt and holders:
+            # From the operator that may speak, about a number that somebody holds.
+            state = self.kept[holders[about % len(holders)]].state
+            identified = identified_in(standing_identification(state))
+            assert identified is not None
+            number = identified.number
+            operator = identified.operator or self.serving[number] or operator
         happened = None if ago is None else self.now - ago
         fresh_from = [each.at for each in self.asked.values() if each.number == number]
         if happened is not None and fresh_from and about % 3:
@@ -616,11 +649,14 @@ class Protocol(RuleBasedStateMachine):
         """Mostly forward; a clock that steps back is set, not running."""
         self.move_to(self.now + by)
 
-    @rule(user=users, beyond=st.sampled_from([-MICROSECOND, timedelta(), MICROSECOND]))
-    def to_the_next_wake(self, user: str, beyond: timedelta) -> None:
-        wake = wakes_at(self.kept[user])
-        if wake is not None:
-            self.move_to(wake + beyond)
+    @rule(user=users, pick=picks, beyond=st.sampled_from([-MICROSECOND, timedelta(), MICROSECOND]))
+    def to_a_deadline(self, user: str, pick: int, beyond: timedelta) -> None:
+        """Any that is written in a record, to the microsecond; mostly something looks then."""
+        deadlines = sorted(_deadlines(self.kept[user]))
+        if deadlines:
+            self.move_to(deadlines[-1 - pick % len(deadlines)] + beyond)
+            if pick % 4:
+                self.tick(timedelta())
 
     @rule(lag=st.sampled_from([timedelta(), timedelta(), timedelta(seconds=1)]))
     def tick(self, lag: timedelta) -> None:
