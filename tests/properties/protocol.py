@@ -505,6 +505,7 @@ class Protocol(RuleBasedStateMachine):
     )
     def notice(
         self,
+        *,
         operator: str,
         kind: NoticeKind,
         number: SubscriberNumber,
