@@ -284,7 +284,7 @@ class PolicyIncomplete(SetupError):
 
 
 class DoubleRefused(SetupError):
-    """A test double was given to an identifier that was not built for it (P12)."""
+    """An adapter that says `test_double = True`, without `unsafe_test_doubles` (P12)."""
 
     code = "TEST_DOUBLE"
     remedy = "Pass a real adapter; in tests, build with unsafe_test_doubles=True."

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -489,10 +489,3 @@ class CodeSender(Protocol):
     def send(self, message: CodeMessage) -> None:
         """Send the code; returning means that it was taken for delivery."""
         ...
-
-
-@runtime_checkable
-class Double(Protocol):
-    """Marks what is for tests only; an identifier refuses it unless built for it (P12)."""
-
-    test_double: bool

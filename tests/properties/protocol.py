@@ -653,7 +653,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(user=users, pick=picks, beyond=st.sampled_from([-MICROSECOND, timedelta(), MICROSECOND]))
     def to_a_deadline(self, user: str, pick: int, beyond: timedelta) -> None:
         """Any that is written in a record, to the microsecond; mostly something looks then."""
-        deadlines = sorted(_deadlines(self.kept[user]))
+        deadlines = sorted(deadlines_in(self.kept[user]))
         if deadlines:
             self.move_to(deadlines[-1 - pick % len(deadlines)] + beyond)
             if pick % 4:
@@ -706,7 +706,7 @@ class Protocol(RuleBasedStateMachine):
     def check_i10(self) -> None:
         for user in USERS:
             wake = wakes_at(self.kept[user])
-            for deadline in _deadlines(self.kept[user]):
+            for deadline in deadlines_in(self.kept[user]):
                 assert wake is not None
                 assert wake <= deadline
 
@@ -724,7 +724,7 @@ def _in_force(each: Any, operator: str, at: datetime) -> bool:
     return each.operator == operator and each.starts <= at and (not each.ends or at < each.ends)
 
 
-def _deadlines(aggregate: Aggregate) -> list[datetime]:
+def deadlines_in(aggregate: Aggregate) -> list[datetime]:
     """Every deadline that is written anywhere in a record, whatever it belongs to."""
     found: list[datetime] = []
     for part in parts_of((aggregate.state, aggregate.debts)):

@@ -1,10 +1,21 @@
 """The invariants of the core, each in any order of commands, answers, notices and ticks."""
 
+from datetime import timedelta
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.properties.parts import bounded
-from tests.properties.protocol import Protocol
+from abonent import Messenger, MessengerKind, Policy
+from abonent.core.agreements import Agreements
+from abonent.core.commands import Terrain, Tick
+from abonent.core.identification import decide
+from abonent.core.owed import wakes_at
+from abonent.core.states import Aggregate, State
+from tests.properties.parts import MICROSECOND, bounded
+from tests.properties.protocol import Protocol, deadlines_in
+from tests.records.shapes import any_state
 
 
 def hold(invariant: str, examples: int = 250) -> None:
@@ -50,6 +61,31 @@ def test_i7_replaying_stored_events_gives_the_record():
 def test_i10_the_wake_is_never_late_and_a_sweep_never_spins():
     """I10: no deadline lies before the wake, and after a tick the wake lies ahead."""
     hold("I10")
+
+
+@given(
+    state=any_state,
+    pick=st.integers(0, 9),
+    beyond=st.sampled_from([-MICROSECOND, timedelta(), timedelta(), MICROSECOND]),
+)
+@bounded(1000)
+def test_i10_at_the_very_deadline(state: State, pick: int, beyond: timedelta):
+    """I10: a tick at any deadline of any state settles it; before it, the wake does not move."""
+    aggregate = Aggregate(state=state)
+    deadlines = sorted(deadlines_in(aggregate))
+    assume(deadlines)
+    at = deadlines[pick % len(deadlines)] + beyond
+    terrain = Terrain(
+        messenger=Messenger(id="m", kind=MessengerKind.FOREIGN),
+        policy=Policy(),
+        agreements=Agreements("m"),
+    )
+    step = decide(aggregate, Tick(at=at, settled=at), terrain)
+    wake = wakes_at(step.aggregate)
+    assert wake is None or wake > at
+    if at < deadlines[0]:
+        assert step.events == ()
+        assert wake == wakes_at(aggregate) == deadlines[0]
 
 
 def test_i11_identification_codes_are_not_made_by_the_core():

@@ -41,11 +41,6 @@ class Task:
         self.notify: Callable[[], object] | None = None
         """Called when done, for a task that no thread waits for."""
 
-    @property
-    def awaited(self) -> bool:
-        """Whether somebody waits, so that a flush must not be put off."""
-        return self.wake is not None or self.notify is not None
-
     def outcome(self) -> Any:
         """Return the result, or raise the error."""
         if self.error is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -217,8 +217,3 @@ class SimulatedRouter:
         if self._out_of_reach:
             raise Unavailable("this router was told to be out of reach")
         return self._ported.get(number, self._operator)
-
-
-def codes_of(messages: Iterable[CodeMessage]) -> set[str]:
-    """Return the digits of all codes in messages, for searches that must not find them."""
-    return {message.code.digits for message in messages}
