@@ -54,7 +54,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Worl
         )
         return made
 
-    yield make  # type: ignore[misc]
+    yield make
     for each in made:
         each.identifier.close()
 
@@ -129,7 +129,7 @@ def test_a_crowd_claiming_one_number_leaves_one_holder(worlds: Any):
         each.flush()
     codes = {}
     for name in names:
-        state: Any = world.kept(name).state  # type: ignore[union-attr]
+        state: Any = world.kept(name).state
         codes[name] = world.keyring.one_time_code(
             claim=state.claim,
             number=N1,

@@ -77,7 +77,7 @@ VALUES: dict[str, tuple[Callable[[], object], type[AbonentError], str]] = {
         "INVALID_VALUE",
     ),
     "messenger of a kind by text": (
-        lambda: Messenger(id="m", kind="foreign"),  # type: ignore[arg-type]
+        lambda: Messenger(id="m", kind="foreign"),
         e.InvalidValue,
         "INVALID_VALUE",
     ),
@@ -89,12 +89,12 @@ VALUES: dict[str, tuple[Callable[[], object], type[AbonentError], str]] = {
         "NAIVE_INSTANT",
     ),
     "notice of a kind by text": (
-        lambda: Notice(id="n", operator=M, kind="ported", number=N1),  # type: ignore[arg-type]
+        lambda: Notice(id="n", operator=M, kind="ported", number=N1),
         e.InvalidValue,
         "INVALID_VALUE",
     ),
     "outcome by text": (
-        lambda: LateAnswer(query_id="q", operator=M, outcome="held"),  # type: ignore[arg-type]
+        lambda: LateAnswer(query_id="q", operator=M, outcome="held"),
         e.InvalidValue,
         "INVALID_VALUE",
     ),
@@ -271,7 +271,7 @@ def test_agreements_may_touch():
     touching = [agreement(M, ends=START, name="a"), agreement(M, starts=START, name="b")]
     with World(agreements=[*touching, agreement(N)]) as world:
         assert world.identify("alice").status is Status.IDENTIFIED
-        assert world.kept("alice").state.agreement == "b"  # type: ignore[union-attr]
+        assert world.kept("alice").state.agreement == "b"
 
 
 # --- calls -----------------------------------------------------------------------------
@@ -576,8 +576,8 @@ def test_odd_user_ids_are_fine(user_id: str):
 def test_a_code_may_be_given_as_a_value(world: World):
     """A OneTimeCode is refused when it is made, before any call."""
     refused(lambda: OneTimeCode("12 34"), e.InvalidCode, "CODE_FORMAT", Fault.USER)
-    refused(lambda: OneTimeCode(123456), e.InvalidCode, "CODE_FORMAT", Fault.USER)  # type: ignore[arg-type]
-    refused(lambda: OneTimeCode(b"123456"), e.InvalidCode, "CODE_FORMAT", Fault.USER)  # type: ignore[arg-type]
+    refused(lambda: OneTimeCode(123456), e.InvalidCode, "CODE_FORMAT", Fault.USER)
+    refused(lambda: OneTimeCode(b"123456"), e.InvalidCode, "CODE_FORMAT", Fault.USER)
 
 
 def test_every_error_has_a_place():

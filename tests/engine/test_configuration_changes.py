@@ -26,7 +26,7 @@ def again(world: World, **changes: object) -> World:
         "router": world.router,
     }
     world.flush()
-    return World(world.storage, **{**kept, **changes})  # type: ignore[arg-type]
+    return World(world.storage, **{**kept, **changes})
 
 
 def test_a_code_outlives_a_rotation():

@@ -89,10 +89,10 @@ class Silent:
         raise Unavailable("too late")
 
     def record(self, entry: RecordEntry) -> None:
-        self.ask(None)  # type: ignore[arg-type]
+        self.ask(None)
 
     def withdraw(self, entry: WithdrawEntry) -> None:
-        self.ask(None)  # type: ignore[arg-type]
+        self.ask(None)
 
 
 # --- P7, P24: what is shown ------------------------------------------------------------
@@ -377,7 +377,7 @@ def test_nothing_expires_by_itself():
             for each in world.identifier.history("alice")
             if type(each.event).__name__ == "IdentificationNotPassed"
         ]
-        assert ended.due == START + ANSWER_TIME  # type: ignore[union-attr]
+        assert ended.due == START + ANSWER_TIME
         assert world.identifier.sweep().due == 0
 
 

@@ -226,7 +226,7 @@ class Protocol(RuleBasedStateMachine):
                 if end is not None and end is not CLOSED:
                     latest = min(latest, end)
                 if isinstance(standing_identification(before.state), ReidentificationDue):
-                    due = standing_identification(before.state).due  # type: ignore[union-attr]
+                    due = standing_identification(before.state).due
                     latest = min(latest, due)
                 self.insist("I4", event.due == latest, "a due instant moved")
 

@@ -249,7 +249,7 @@ class Service(RuleBasedStateMachine):
         self.identifier = self.world.identifier
         # Without its own thread a posted outcome rides with the next call: each run is repeatable.
         commits = self.identifier._loop.commits
-        commits.post = commits._queue.append  # type: ignore[method-assign]
+        commits.post = commits._queue.append
 
     def kill(self) -> None:
         """Leave no thread and no posted outcome of this process."""

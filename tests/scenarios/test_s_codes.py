@@ -200,6 +200,6 @@ def test_s40_failures_outlive_a_rotation(world: World):
     world.advance(MINUTE)
     world.claim("alice", Z)
 
-    assert 1 == world.claim("alice").may(Action.PROVE).tries  # type: ignore[union-attr]
+    assert 1 == world.claim("alice").may(Action.PROVE).tries
     world.identify("carol", Y)
     assert Reason.DISPLACED is world.gate("bob").reason

@@ -108,8 +108,6 @@ class Loop:
             )
             for each in done.effects
         )
-        if not lanes:
-            return held
         results: Sequence[Held | None] = yield Spawn(lanes)
         for each in results:
             if each is not None and each.version > held.version:
