@@ -17,8 +17,6 @@ from typing import Any, Final
 
 from abonent.errors import AbonentError, IdentifierClosed, StoreUnavailable, UsedAfterFork
 
-LINGER: Final = 0.2
-"""Seconds that a posted outcome may wait for somebody's flush."""
 MOST: Final = 512
 """Tasks that one flush takes."""
 
@@ -51,11 +49,15 @@ class Task:
 class GroupCommit:
     """Collects tasks and has `process` settle them, batch by batch, by one thread at a time.
 
-    `process` sets `result` or `error` of every task it is given.
+    `process` sets `result` or `error` of every task it is given. `linger` is how many seconds a
+    posted outcome may wait for somebody's flush; None: until somebody comes.
     """
 
-    def __init__(self, process: Callable[[Sequence[Task]], None]) -> None:
+    def __init__(
+        self, process: Callable[[Sequence[Task]], None], *, linger: float | None = 0.2
+    ) -> None:
         self._process = process
+        self._linger = linger
         self._mutex = threading.Lock()
         self._queue: deque[Task] = deque()
         self._busy = False
@@ -68,6 +70,11 @@ class GroupCommit:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something was left for the next flush."""
+        return bool(self._queue)
 
     def check(self) -> None:
         """Refuse use after closing or after a fork, whose child has none of our threads."""
@@ -122,8 +129,12 @@ class GroupCommit:
         self.check()
         with self._mutex:
             self._queue.append(task)
+            if self._linger is None:
+                return
             if self._idler is None:
-                self._idler = threading.Thread(target=self._idle, name="abonent-flush", daemon=True)
+                self._idler = threading.Thread(
+                    target=self._idle, args=(self._linger,), name="abonent-flush", daemon=True
+                )
                 self._idler.start()
         if not self._posted.is_set():
             self._posted.set()
@@ -144,7 +155,7 @@ class GroupCommit:
 
     def flush(self) -> None:
         """Settle what is posted now."""
-        if self._queue:
+        if self.waiting:
             self.submit(Task((), _nothing))
 
     def close(self) -> None:
@@ -194,9 +205,9 @@ class GroupCommit:
             self._busy = False
             return True
 
-    def _idle(self) -> None:
-        while self._posted.wait() and not self.closed:
-            time.sleep(LINGER)
+    def _idle(self, linger: float) -> None:
+        while not self.closed and self._posted.wait():
+            time.sleep(linger)
             self._posted.clear()
             # If the store is out of reach, the outcome is lost, not the debt: its lease runs out
             # and it is performed again under the same id.

@@ -67,6 +67,39 @@ class Batch:
         self.records: dict[bytes, Record | None] = {}
         self.rows: dict[bytes, Held | None] = {}
         self.owners: dict[bytes, tuple[bytes, ...]] = {}
+        self._origins: dict[bytes, Draft] = {}
+        self._leant_on: dict[Draft, None] = {}
+
+    def leant_on(self) -> list[Draft]:
+        """Return the drafts whose changes were seen since this was last asked.
+
+        What leans on a change must share its fate: should the change lose to another writer, a
+        version alone would not show that what was seen never came to be.
+        """
+        found = list(self._leant_on)
+        self._leant_on.clear()
+        return found
+
+    def _lean(self, key: bytes) -> None:
+        origin = self._origins.get(key)
+        if origin is not None:
+            self._leant_on[origin] = None
+
+    def changed_by(self, draft: Draft, keys: Iterable[bytes]) -> None:
+        """Note whose change of these keys and aliases the rest of the batch sees."""
+        self._origins.update(dict.fromkeys(keys, draft))
+
+    def taken_over(self, draft: Draft) -> None:
+        """Show nothing of a draft any more: the one that absorbed it shows its own instead.
+
+        What both did may come to less than what the first had shown: an alias added and removed.
+        """
+        shown = [key for key, origin in self._origins.items() if origin is draft]
+        for key in shown:
+            del self._origins[key]
+        aliases = [key for key in shown if self.owners.pop(key, None) is not None]
+        if aliases:
+            self.owners_of(aliases)
 
     def preload(self, keys: Iterable[bytes]) -> None:
         """Read the records of all tasks at once."""
@@ -77,12 +110,14 @@ class Batch:
 
     def record(self, key: bytes) -> Record | None:
         """Return a record as this batch sees it."""
+        self._lean(key)
         if key not in self.records:
             self.preload((key,))
         return self.records[key]
 
     def row(self, key: bytes) -> Held | None:
         """Return a row as this batch sees it."""
+        self._lean(key)
         if key not in self.rows:
             record = self.record(key)
             self.rows[key] = None if record is None else self.archive.open(key, record)
@@ -90,6 +125,8 @@ class Batch:
 
     def owners_of(self, aliases: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the owners of any of these aliases as this batch sees them."""
+        for alias in aliases:
+            self._lean(alias)
         wanted = [alias for alias in aliases if alias not in self.owners]
         if wanted:
             found = self.archive.storage.find(self.archive.space, wanted)
@@ -98,7 +135,7 @@ class Batch:
 
 
 class Draft:
-    """What the tasks of a batch do to one user: it becomes one unit, or nothing."""
+    """What tasks that belong together do: it becomes one unit, or nothing."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -261,6 +298,12 @@ class Draft:
 
     # the unit
 
+    def absorb(self, other: Draft) -> None:
+        """Take over what another draft did to other rows: both become one unit."""
+        self._changes |= other._changes
+        self._budgets |= other._budgets
+        self._strays += other._strays
+
     def attempt(self, work: Callable[[Draft], Any]) -> Any:
         """Let a task work here; if it raises, nothing of it stays."""
         changes, budgets, strays = dict(self._changes), dict(self._budgets), list(self._strays)
@@ -292,6 +335,8 @@ class Draft:
     def merge(self, unit: Unit) -> None:
         """Let the rest of the batch see these changes, as if they were committed."""
         batch = self._batch
+        batch.changed_by(self, [put.key for put in unit.puts])
+        batch.changed_by(self, [each.alias for each in unit.aliases])
         for put in unit.puts:
             gone = put.body is None
             batch.records[put.key] = None if gone else Record(put.expected + 1, put.body or b"")

@@ -89,7 +89,10 @@ class Loop:
         self.policy = archive.terrain.policy
         self.clock = clock
         self.operators = frozenset(operators)
-        self.commits = GroupCommit(Settler(archive).settle)
+        within = self.policy.flush_within
+        self.commits = GroupCommit(
+            Settler(archive).settle, linger=None if within is None else within.total_seconds()
+        )
         self._performer = performer
         self._router = router
 
@@ -279,7 +282,8 @@ class Loop:
 
     def sweep(self, limit: int) -> Flow[SweepReport]:
         """Settle what is due and try what is owed, up to `limit` records."""
-        yield Submit((), _nothing)  # what was posted comes first
+        if self.commits.waiting:
+            yield Submit((), _nothing)  # what was posted comes first
         counted: Counter[str] = Counter()
         due = tried = 0
         lease = self.policy.lease // timedelta(microseconds=1)
@@ -309,7 +313,8 @@ class Loop:
             tried += len(lanes)
             if lanes:
                 yield Spawn(tuple(lanes))
-        yield Submit((), _nothing)
+        if self.commits.waiting:
+            yield Submit((), _nothing)
         return SweepReport(due=due, tried=tried, events=dict(counted))
 
     def _tick(self, key: bytes, now: datetime, settled: datetime, draft: Draft) -> Done | None:

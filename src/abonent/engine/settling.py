@@ -5,7 +5,7 @@ Knows batches and conflicts. Refuses to know what a task is about.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -39,28 +39,21 @@ class Settler:
     def _round(self, tasks: list[Task]) -> list[Task]:
         """Decide and commit a batch; return the tasks that lost and have to decide anew."""
         batch = Batch(self._archive)
-        groups: list[_Group] = []
-        units: list[Unit] = []
         try:
             batch.preload(key for task in tasks for key in task.keys)
-            for together in _by_user(tasks):
-                group = _decide(batch, together)
-                groups.append(group)
-                if group.unit is not None:
-                    units.append(group.unit)
+            bundles = _decide(batch, tasks)
+            units = [each.unit for each in bundles if each.unit is not None]
             applied = self._archive.storage.commit(units) if units else []
         except StorageError as error:
             return self._fail(tasks, error)
         verdicts = iter(applied)
-        whole = all(applied)
         lost: list[Task] = []
-        for group in groups:
-            # What was read from a neighbour's change that lost is read anew as well.
-            if next(verdicts) if group.unit is not None else whole:
-                for task, result, failure in group.outcomes:
+        for bundle in bundles:
+            if bundle.unit is None or next(verdicts):
+                for task, result, failure in bundle.outcomes:
                     task.result, task.error = result, failure
             else:
-                lost += [task for task, _, _ in group.outcomes]
+                lost += [task for task, _, _ in bundle.outcomes]
         return lost
 
     def _fail(self, tasks: list[Task], error: StorageError) -> list[Task]:
@@ -75,10 +68,13 @@ class Settler:
         return []
 
 
-class _Group(Struct, frozen=True):
-    """The tasks about one user, how each ended, and the unit that carries them all."""
+_Outcome = tuple[Task, Any, Exception | None]
 
-    outcomes: tuple[tuple[Task, Any, Exception | None], ...]
+
+class _Bundle(Struct, frozen=True):
+    """Tasks that win or lose together, how each ended, and the unit that carries them all."""
+
+    outcomes: tuple[_Outcome, ...]
     unit: Unit | None
 
 
@@ -90,17 +86,35 @@ def _by_user(tasks: list[Task]) -> Iterable[list[Task]]:
     return groups.values()
 
 
-def _decide(batch: Batch, tasks: list[Task]) -> _Group:
-    draft = Draft(batch)
-    outcomes: list[tuple[Task, Any, Exception | None]] = []
+def _decide(batch: Batch, tasks: list[Task]) -> list[_Bundle]:
+    """Decide tasks user by user; what saw a change of others is decided again, as one with it."""
+    bundles: dict[Draft, _Bundle] = {}
+    for together in _by_user(tasks):
+        leant_on: dict[Draft, None] = {}
+        while True:
+            draft = Draft(batch)
+            for each in leant_on:
+                draft.absorb(each)
+            outcomes = tuple(_work(draft, together))
+            seen = {each: None for each in batch.leant_on() if each not in leant_on}
+            if not seen:
+                break
+            leant_on |= seen
+        for each in leant_on:
+            outcomes = (*bundles.pop(each).outcomes, *outcomes)
+            batch.taken_over(each)
+        unit = draft.unit()
+        if unit is not None:
+            draft.merge(unit)
+        bundles[draft] = _Bundle(outcomes, unit)
+    return list(bundles.values())
+
+
+def _work(draft: Draft, tasks: list[Task]) -> Iterator[_Outcome]:
     for task in tasks:
         try:
-            outcomes.append((task, draft.attempt(task.work), None))
+            yield task, draft.attempt(task.work), None
         except StorageError:
             raise
         except Exception as error:
-            outcomes.append((task, None, error))
-    unit = draft.unit()
-    if unit is not None:
-        draft.merge(unit)
-    return _Group(tuple(outcomes), unit)
+            yield task, None, error

@@ -1,0 +1,44 @@
+"""Rare branches: what a test that lives by chance must have seen to be worth anything.
+
+Knows their names. Refuses to know how they come about.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from abonent.simulation.world.incidents import PLACES
+
+RARE: Final[tuple[str, ...]] = (
+    "an answer in the last microsecond",
+    "an answer that was late",
+    "an answer that was other_operator",
+    "an answer after forgetting",
+    "a notice before the answer",
+    "a notice that was stale",
+    "a notice that was repeated",
+    "a notice that was already_due",
+    "a notice that was other_operator",
+    "a graver notice",
+    "a displacement during re-identification",
+    "a displacement behind another claim",
+    "the earlier prover answered later",
+    "asked the second operator",
+    "an agreement ended before the operator was asked",
+    "a claim when no rules are in force",
+    "a code in its last microsecond",
+    "a code under an older key",
+    "a code that takes no more tries",
+    "a code entered twice at once",
+    "a budget of failures spent",
+    "a budget of codes spent",
+    "a debt given up",
+    "a record that its withdrawal overtook",
+    "a number disclosed",
+    "a unit that lost to another process",
+    "the gate asked while the store is out of reach",
+    "a clock that stepped",
+    "keys rotated",
+    *(f"crash {place}" for place in PLACES),
+)
+"""Each was seen in the worlds of CI, or the session fails."""

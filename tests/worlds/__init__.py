@@ -1,0 +1,1 @@
+"""Many worlds, one a seed: `python -m tests.worlds --seeds 200`."""
