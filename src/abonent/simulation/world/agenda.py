@@ -6,13 +6,15 @@ Knows instants and order. Refuses to know what happens at them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
 from typing import Final
 
 Act = Callable[[], object]
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DEEPEST: Final = 3
 """How many waits may be open at once: each is somebody who waits while the world goes on."""

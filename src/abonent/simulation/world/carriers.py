@@ -7,8 +7,7 @@ messenger makes of it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -29,10 +28,12 @@ from abonent.ports import (
     Unrouted,
     WithdrawEntry,
 )
+from abonent.simulation.world.agenda import EPOCH
 from abonent.simulation.world.ground import OPERATORS
 
 if TYPE_CHECKING:
-    from abonent.simulation.world.services import Process, Surroundings
+    from abonent.simulation.world.processes import Process
+    from abonent.simulation.world.services import Surroundings
 
 MICROSECOND: Final = timedelta(microseconds=1)
 _FINAL: Final = (Outcome.HELD, Outcome.NOT_HELD, Outcome.UNDETERMINED, Outcome.NOT_OURS)
@@ -59,14 +60,16 @@ class Carrier:
 
     id: str
     around: Surroundings
-    book: dict[str, tuple[str, SubscriberNumber]] = field(factory=dict)
+    book: dict[str, tuple[str, SubscriberNumber]] = field(
+        factory=dict[str, tuple[str, SubscriberNumber]]
+    )
     said: defaultdict[str, list[Outcome]] = field(factory=lambda: defaultdict(list))
-    acknowledged: set[tuple[EffectKind, str]] = field(factory=set)
-    deaf_until: datetime = datetime.min.replace(tzinfo=UTC)
+    acknowledged: set[tuple[EffectKind, str]] = field(factory=set[tuple[EffectKind, str]])
+    deaf_until: datetime = EPOCH
     """Until when it acknowledges nothing."""
-    _withdrawn: set[str] = field(factory=set)
-    _habits: dict[str, _Habit] = field(factory=dict)
-    _heard: Counter[object] = field(factory=Counter)
+    _withdrawn: set[str] = field(factory=set[str])
+    _habits: dict[str, _Habit] = field(factory=dict[str, _Habit])
+    _heard: Counter[object] = field(factory=Counter[object])
     _notices: int = 0
 
     def _draw(self, topic: str, number: SubscriberNumber | None) -> Random:

@@ -16,7 +16,7 @@ from abonent.engine.archive import micros
 from abonent.simulation.world.ledger import DAY, Account, Holding, Trial
 
 if TYPE_CHECKING:
-    from abonent.simulation.world.watch import Book
+    from abonent.simulation.world.books import Book
 
 Insist = Callable[[str, object, str], None]
 
@@ -73,8 +73,8 @@ def _compare_trial(insist: Insist, account: Account, trial: Trial, state: Any) -
     insist("I10", state.expires_at == trial.expires_at, "another time of the claim is stored")
     insist("I6", (state.code is None) is (code is None), "a code is stored that is not live")
     if code is not None:
-        kept = (state.code.issue, state.code.expires_at, state.code.tries)
-        insist("I6", kept == (code.issue, code.expires_at, code.tries), "another code is stored")
+        live = (state.code.issue, state.code.expires_at, state.code.tries)
+        insist("I6", live == (code.issue, code.expires_at, code.tries), "another code is stored")
         due = account.owed.get((EffectKind.SEND_CODE, f"{trial.claim}.{code.issue}"))
         sending = state.code.sending
         stored = None if sending is None else (sending.tries, sending.next_try)

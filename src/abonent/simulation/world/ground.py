@@ -30,8 +30,10 @@ class Subscription:
 class Ground:
     """Numbers and subscriptions as they are."""
 
-    subscriptions: dict[SubscriberNumber, Subscription] = field(factory=dict)
-    homes: dict[SubscriberNumber, str] = field(factory=dict)
+    subscriptions: dict[SubscriberNumber, Subscription] = field(
+        factory=dict[SubscriberNumber, Subscription]
+    )
+    homes: dict[SubscriberNumber, str] = field(factory=dict[SubscriberNumber, str])
     _made: int = 0
 
     def fresh(self, operator: str) -> SubscriberNumber:

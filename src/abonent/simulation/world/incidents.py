@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
 from abonent.simulation.world.carriers import Carrier
 from abonent.simulation.world.faults import Faults
-from abonent.simulation.world.services import Process, Service, Surroundings
+from abonent.simulation.world.processes import Process
+from abonent.simulation.world.services import Service, Surroundings
 
 DAY: Final = timedelta(days=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -39,28 +41,28 @@ def enter_incidents(around: Surroundings, days: float) -> None:
             draw = around.chance.of("incident", name, day)
             if draw.random() < rate:
                 at = start + DAY * (day + draw.random())
-                around.agenda.at(at, lambda befall=befall, draw=draw: befall(draw))
+                around.agenda.at(at, partial(befall, draw))
 
 
 def _possible(around: Surroundings) -> Iterator[tuple[str, float, Befall]]:
     faults: Faults = around.faults
     for service in around.services:
         name = service.messenger.id
-        yield f"{name} shut", faults.store_outage, lambda draw, s=service: _shut(s, draw)
-        yield f"{name} rotated", faults.key_rotation, lambda _, s=service: _rotate(s)
+        yield f"{name} shut", faults.store_outage, partial(_shut, service)
+        yield f"{name} rotated", faults.key_rotation, partial(_rotate, service)
         for each in service.processes:
-            yield f"{each} crash", faults.process_crash, lambda draw, p=each: _crash(p, draw)
-            yield f"{each} preempted", faults.process_preempted, lambda _, p=each: _preempt(p)
-            yield f"{each} clock", faults.clock_step, lambda draw, p=each: _step(p, draw)
+            yield f"{each} crash", faults.process_crash, partial(_crash, each)
+            yield f"{each} preempted", faults.process_preempted, partial(_preempt, each)
+            yield f"{each} clock", faults.clock_step, partial(_step, each)
     for carrier in around.carriers.values():
-        yield f"{carrier.id} deaf", faults.operator_outage, lambda draw, c=carrier: _deafen(c, draw)
+        yield f"{carrier.id} deaf", faults.operator_outage, partial(_deafen, carrier)
 
 
 def _crash(process: Process, draw: Random) -> None:
     process.crash_at = (draw.choice(PLACES), draw.randrange(3))
 
 
-def _preempt(process: Process) -> None:
+def _preempt(process: Process, _: Random) -> None:
     """Let the other process sweep while this one is about to commit."""
     others = [each for each in process.service.processes if each is not process]
     process.rival = lambda: process.service.sweep_in(others[0])
@@ -80,7 +82,7 @@ def _step(process: Process, draw: Random) -> None:
     service.around.agenda.after(DAY * draw.random(), put_right)
 
 
-def _rotate(service: Service) -> None:
+def _rotate(service: Service, _: Random) -> None:
     service.rotates_soon = True
 
 

@@ -1,7 +1,7 @@
-"""What is known of each user, folded from what happened: the watch's own account, kept in words of
-its own and never read from the states that it judges.
+"""The ledger: what is known of each user, folded from what happened.
 
-Knows what an event means for a user. Refuses to know whether it was right.
+Knows what an event means for a user, in words of its own. Refuses to know whether it was right,
+and to read the states that are judged by it.
 """
 
 from __future__ import annotations
@@ -111,9 +111,11 @@ class Account:
     subject_key: bytes = b""
     trial: Trial | None = None
     holding: Holding | None = None
-    failures: dict[SubscriberNumber, list[datetime]] = field(factory=dict)
-    sends: list[datetime] = field(factory=list)
-    owed: dict[tuple[EffectKind, str], Due] = field(factory=dict)
+    failures: dict[SubscriberNumber, list[datetime]] = field(
+        factory=dict[SubscriberNumber, list[datetime]]
+    )
+    sends: list[datetime] = field(factory=list[datetime])
+    owed: dict[tuple[EffectKind, str], Due] = field(factory=dict[tuple[EffectKind, str], Due])
     heard: deque[tuple[str, str]] = field(factory=lambda: deque(maxlen=8))
     forgotten: bool = False
     gone: bool = False

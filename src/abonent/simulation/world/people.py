@@ -19,7 +19,8 @@ from abonent.core.states import NoticeKind
 from abonent.errors import GateClosed
 from abonent.ports import CodeMessage
 from abonent.simulation.world.ground import OPERATORS
-from abonent.simulation.world.services import Process, Service
+from abonent.simulation.world.processes import Process
+from abonent.simulation.world.services import Service
 
 if TYPE_CHECKING:
     from abonent.simulation.world.run import World
@@ -82,9 +83,9 @@ class People:
     """All persons of a world, and the phones in their hands."""
 
     world: World
-    _borrowed: dict[SubscriberNumber, int] = field(factory=dict)
-    _read: set[tuple[str, str]] = field(factory=set)
-    _counted: Counter[object] = field(factory=Counter)
+    _borrowed: dict[SubscriberNumber, int] = field(factory=dict[SubscriberNumber, int])
+    _read: set[tuple[str, str]] = field(factory=set[tuple[str, str]])
+    _counted: Counter[object] = field(factory=Counter[object])
 
     def draw(self, *topic: object) -> Random:
         """Return draws for the next thing of a kind."""
@@ -417,4 +418,3 @@ class People:
         ground.begin(number, person, operator, self.world.agenda.now)
         self.world.note("{} gets a number that was another's", self.user(person))
         self._soon(HOUR * self.draw("heir", person).random(), lambda: self.join(person))
-

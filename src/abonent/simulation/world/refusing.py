@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from abonent.core.numbers import SubscriberNumber
 from abonent.errors import AbonentError, Refused, StorageError, TooManyFailures
-from abonent.simulation.world.judging import MICROSECOND, rules_at
+from abonent.simulation.world.docket import MICROSECOND, rules_at
 from abonent.simulation.world.ledger import DAY, Account, Trial
 
 if TYPE_CHECKING:
-    from abonent.simulation.world.watch import Book, Call, Watch
+    from abonent.simulation.world.books import Book, Call
+    from abonent.simulation.world.watch import Watch
 
 
 def judge_refusal(watch: Watch, book: Book, call: Call, error: AbonentError, at: datetime) -> None:

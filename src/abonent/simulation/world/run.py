@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from abonent.core.standing import Standing
 from abonent.errors import AbonentError
 from abonent.ports import CodeMessage, LateAnswer, Notice, Storage
 from abonent.simulation.world.agenda import Agenda, Chance
+from abonent.simulation.world.books import Call
 from abonent.simulation.world.carriers import Carrier
 from abonent.simulation.world.comparing import compare_standing, state_of
 from abonent.simulation.world.faults import Faults
@@ -29,12 +31,13 @@ from abonent.simulation.world.ground import OPERATORS, Ground
 from abonent.simulation.world.incidents import enter_incidents
 from abonent.simulation.world.outcome import Noticed, Sample, WorldOutcome
 from abonent.simulation.world.people import Intent, People
+from abonent.simulation.world.processes import Process
 from abonent.simulation.world.rare import RARE
 from abonent.simulation.world.refusing import judge_refusal
 from abonent.simulation.world.resting import check_at_rest
-from abonent.simulation.world.services import Process, Service
+from abonent.simulation.world.services import Service
 from abonent.simulation.world.shrinking import LONGEST, shrunk
-from abonent.simulation.world.watch import Broken, Call, Watch
+from abonent.simulation.world.watch import Broken, Watch
 from abonent.stores import MemoryStorage
 
 DAY: Final = timedelta(days=1)
@@ -171,7 +174,7 @@ class World:
             for process in service.processes:
                 process.start()
         for intent in self.intents:
-            self.agenda.at(self.start + intent.after, lambda each=intent: self._mean(each))
+            self.agenda.at(self.start + intent.after, partial(self._mean, intent))
         enter_incidents(self, self.days)
         self._until(self.start + self.days * DAY, tell)
 
@@ -223,7 +226,7 @@ class World:
         self.samples.append(Sample(at=self.agenda.now, states=dict(states), open=is_open))
 
     @contextmanager
-    def _heard(self) -> Iterator[None]:
+    def _heard(self) -> Generator[None]:
         """Look at every line that is logged."""
         log, ear = logging.getLogger("abonent"), _Ear(self.watch)
         propagate, log.propagate = log.propagate, False

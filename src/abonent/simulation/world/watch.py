@@ -7,14 +7,12 @@ Refuses to take the word of the states that it judges.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
-
-from attrs import define, field
 
 from abonent.core.events import Event, Passed
 from abonent.core.evolution import evolve
@@ -24,80 +22,27 @@ from abonent.core.states import BLANK, EffectKind
 from abonent.engine.archive import is_sends_key, micros
 from abonent.engine.effects import Alarm
 from abonent.errors import AbonentError, TransitionRefused
-from abonent.ports import Append, LateAnswer, Notice, Put, Unit
+from abonent.ports import Append, Notice, Put, Unit
 from abonent.records import Row, decode_entry, decode_instants, decode_row
-from abonent.sealing import Keyring, MemoryKeys, subject_of
+from abonent.sealing import subject_of
+from abonent.simulation.world.books import Book, Call, keyring_of
 from abonent.simulation.world.ledger import DAY, Account, Holding, Question
 from abonent.simulation.world.outcome import Answered, Exposure, Violation
 
 if TYPE_CHECKING:
     from abonent.simulation.world.judging import Judge
-    from abonent.simulation.world.services import Process, Service, Surroundings
+    from abonent.simulation.world.processes import Process
+    from abonent.simulation.world.services import Service, Surroundings
 
 _NUMBER_SHOWN: Final = re.compile(r"[0-9]{10}")
 _CODE_SHOWN: Final = re.compile(r"[0-9]{6}")
 _CODE_STORED: Final = re.compile(rb"\xa6([0-9]{6})")
 _NUMBER_STORED: Final = re.compile(rb"[0-9]{10}")
 """What is sealed looks random: ten digits in a row come by chance once in 10**14 bytes."""
-STEPPED: Final = timedelta(minutes=25)
-"""How far clocks are set at most: counts of a day are sure beyond that only."""
 
 
 class Broken(BaseException):
     """An invariant does not hold: the world ends here."""
-
-
-@define(kw_only=True, eq=False)
-class Call:
-    """What is being done: who calls, with what, and what the router said to it."""
-
-    name: str
-    process: Process | None
-    user: str = ""
-    number: SubscriberNumber | None = None
-    offered: str = ""
-    item: Notice | LateAnswer | None = None
-    consented: bool = False
-    mistyped: str = ""
-    """The code of the error that what was passed must lead to."""
-    serving: str | None = None
-    routed: bool = False
-    ended: bool = False
-    """Whether an attempt ended in the course of it."""
-    shut: bool = False
-    """Whether the store was found out of reach."""
-
-
-@define(eq=False)
-class Book:
-    """All that the watch keeps of one service."""
-
-    service: Service
-    keyring: Keyring
-    accounts: dict[bytes, Account] = field(factory=dict)
-    users: dict[str, Account] = field(factory=dict)
-    subjects: dict[bytes, Account] = field(factory=dict)
-    sends: defaultdict[SubscriberNumber, list[datetime]] = field(factory=lambda: defaultdict(list))
-    codes: set[str] = field(factory=set)
-    queries: set[str] = field(factory=set)
-    chain: bytes = b""
-    entries: int = 0
-
-    @property
-    def unsure(self) -> timedelta:
-        """How far the counts of a day may be off, since a clock was set."""
-        return STEPPED if self.service.clocks_stepped else timedelta(0)
-
-    def latest(self) -> datetime:
-        """Return the latest instant on any clock of the service."""
-        return max(each.clock.now() for each in self.service.processes)
-
-    def holder(self, number: SubscriberNumber) -> Account | None:
-        """Return who holds a number."""
-        for each in self.accounts.values():
-            if each.holding is not None and each.holding.number == number:
-                return each
-        return None
 
 
 class Watch:
@@ -125,11 +70,14 @@ class Watch:
 
     def insist(self, invariant: str, truth: object, what: str) -> None:
         """End the world unless something is so."""
-        if truth:
-            return
+        if not truth:
+            raise self.breach(invariant, what)
+
+    def breach(self, invariant: str, what: str) -> Broken:
+        """Keep the first violation, and return what ends the world."""
         if self.violation is None:
             self.violation = Violation(invariant=invariant, what=what, at=self.around.agenda.now)
-        raise Broken(f"{invariant}: {what}")
+        return Broken(f"{invariant}: {what}")
 
     def saw(self, branch: str) -> None:
         """Count a rare branch."""
@@ -143,7 +91,9 @@ class Watch:
         return self._calls[-1]
 
     @contextmanager
-    def within(self, service: Service, name: str, process: Process, **about: Any) -> Iterator[Call]:
+    def within(
+        self, service: Service, name: str, process: Process, **about: Any
+    ) -> Generator[Call]:
         """Do something; what is committed meanwhile belongs to it."""
         call = Call(name=name, process=process, **about)
         self._calls.append(call)
@@ -161,7 +111,7 @@ class Watch:
         """Return what is kept of a service."""
         found = self._books.get(service.messenger.id)
         if found is None:
-            found = self._books[service.messenger.id] = Book(service, _keyring(service))
+            found = self._books[service.messenger.id] = Book(service, keyring_of(service))
         return found
 
     def books(self) -> list[Book]:
@@ -171,7 +121,7 @@ class Watch:
     def rotated(self, service: Service) -> None:
         """Read with the new keys."""
         self.saw("keys rotated")
-        self.book(service).keyring = _keyring(service)
+        self.book(service).keyring = keyring_of(service)
 
     def alarmed(self, alarm: Alarm) -> None:
         """Count an alarm."""
@@ -210,7 +160,8 @@ class Watch:
             try:
                 account.replica = evolve(account.replica, event)
             except TransitionRefused:
-                self.insist("I7", False, f"the journal does not replay at {type(event).__name__}")
+                what = f"the journal does not replay at {type(event).__name__}"
+                raise self.breach("I7", what) from None
             self.judge.event(book, account, event, passed)
         self.insist("I4", not self._expected, "what a notice leads to did not follow")
         for winner, event in passed:
@@ -449,7 +400,3 @@ class Watch:
             store.close()
         self.insist("I12", entries == book.entries, "the journal lacks or gained entries")
         self.insist("I12", chain == book.chain, "the journal was rewritten")
-
-
-def _keyring(service: Service) -> Keyring:
-    return Keyring(MemoryKeys(service.keys), service.messenger.id)

@@ -1,0 +1,82 @@
+"""What the watch keeps of each service, and of what is being done there.
+
+Knows accounts by key, user and subject. Refuses to judge.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from abonent.core.numbers import SubscriberNumber
+from abonent.ports import LateAnswer, Notice
+from abonent.sealing import Keyring, MemoryKeys
+from abonent.simulation.world.ledger import Account
+
+if TYPE_CHECKING:
+    from abonent.simulation.world.processes import Process
+    from abonent.simulation.world.services import Service
+
+STEPPED: Final = timedelta(minutes=25)
+"""How far clocks are set at most: counts of a day are sure beyond that only."""
+
+
+@define(kw_only=True, eq=False)
+class Call:
+    """What is being done: who calls, with what, and what the router said to it."""
+
+    name: str
+    process: Process | None
+    user: str = ""
+    number: SubscriberNumber | None = None
+    offered: str = ""
+    item: Notice | LateAnswer | None = None
+    consented: bool = False
+    mistyped: str = ""
+    """The code of the error that what was passed must lead to."""
+    serving: str | None = None
+    routed: bool = False
+    ended: bool = False
+    """Whether an attempt ended in the course of it."""
+    shut: bool = False
+    """Whether the store was found out of reach."""
+
+
+@define(eq=False)
+class Book:
+    """All that the watch keeps of one service."""
+
+    service: Service
+    keyring: Keyring
+    accounts: dict[bytes, Account] = field(factory=dict[bytes, Account])
+    users: dict[str, Account] = field(factory=dict[str, Account])
+    subjects: dict[bytes, Account] = field(factory=dict[bytes, Account])
+    sends: defaultdict[SubscriberNumber, list[datetime]] = field(factory=lambda: defaultdict(list))
+    codes: set[str] = field(factory=set[str])
+    queries: set[str] = field(factory=set[str])
+    chain: bytes = b""
+    entries: int = 0
+
+    @property
+    def unsure(self) -> timedelta:
+        """How far the counts of a day may be off, since a clock was set."""
+        return STEPPED if self.service.clocks_stepped else timedelta(0)
+
+    def latest(self) -> datetime:
+        """Return the latest instant on any clock of the service."""
+        return max(each.clock.now() for each in self.service.processes)
+
+    def holder(self, number: SubscriberNumber) -> Account | None:
+        """Return who holds a number."""
+        for each in self.accounts.values():
+            if each.holding is not None and each.holding.number == number:
+                return each
+        return None
+
+
+def keyring_of(service: Service) -> Keyring:
+    """Return what opens all that a service has sealed."""
+    return Keyring(MemoryKeys(service.keys), service.messenger.id)
