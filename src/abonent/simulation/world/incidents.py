@@ -73,7 +73,8 @@ def _step(process: Process, draw: Random) -> None:
     service = process.service
     service.clocks_stepped = True
     process.clock.offset = MINUTE * draw.choice((-10.0, -0.1, 0.1, 10.0)) * draw.random()
-    service.around.note("the clock of {} is set by {}", process, process.clock.offset)
+    wrong = process.clock.offset.total_seconds()
+    service.around.note("the clock of {} is wrong by {:.0f} s", process, wrong)
     service.around.watch.saw("a clock that stepped")
 
     def put_right() -> None:

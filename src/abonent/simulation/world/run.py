@@ -36,7 +36,7 @@ from abonent.simulation.world.rare import RARE
 from abonent.simulation.world.refusing import judge_refusal
 from abonent.simulation.world.resting import check_at_rest
 from abonent.simulation.world.services import Service
-from abonent.simulation.world.shrinking import LONGEST, shrunk
+from abonent.simulation.world.shrinking import MOST, shrunk
 from abonent.simulation.world.watch import Broken, Watch
 from abonent.stores import MemoryStorage
 
@@ -339,7 +339,7 @@ def run_world(
     make_store: Callable[[], Callable[[], Storage]] | None = None,
     store_name: str = "memory",
     tell: Callable[[float], object] | None = None,
-    shrink_for: float = LONGEST,
+    shrink_tries: int = MOST,
 ) -> WorldOutcome:
     """Run one world and return what came of it; the first broken invariant ends it.
 
@@ -353,7 +353,7 @@ def run_world(
             every smaller world that is tried when an invariant was broken.
         store_name: what the store is called in the outcome.
         tell: told of the virtual days that have passed.
-        shrink_for: how many seconds to look for a shorter history of a broken invariant.
+        shrink_tries: how many smaller worlds to try for a shorter history of a broken invariant.
     """
     began = perf_counter()
 
@@ -373,7 +373,7 @@ def run_world(
     outcome = outcome_of(world, store_name, seconds)
     if outcome.violation is None:
         return outcome
-    return evolve(outcome, violation=shrunk(build, world, shrink_for))
+    return evolve(outcome, violation=shrunk(build, world, shrink_tries))
 
 
 def outcome_of(world: World, store: str, seconds: float) -> WorldOutcome:

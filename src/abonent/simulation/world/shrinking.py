@@ -7,7 +7,6 @@ about and not on what came before, so the rest of a world goes on as it did.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
@@ -21,28 +20,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Build = Callable[["Faults", frozenset[int]], "World"]
 
-LONGEST: Final = 60.0
-"""Seconds that shrinking may take."""
+MOST: Final = 300
+"""Smaller worlds that are tried, at most."""
 
 
-def shrunk(build: Build, world: World, seconds: float = LONGEST) -> Violation:
+def shrunk(build: Build, world: World, most: int = MOST) -> Violation:
     """Return the violation of a world that ran, with the shortest history found for it.
 
     Args:
         build: makes the same world with other faults and with those intents only.
         world: the one that ran.
-        seconds: how long to look, at most.
+        most: how many smaller worlds to try, at most.
     """
     found = world.watch.violation
     if found is None:
         raise ValueError("no invariant was broken in this world")
     broken, least = found, world
-    until = monotonic() + seconds
+    left = most
 
     def still(faults: Faults, intents: Sequence[int]) -> bool:
-        nonlocal least
-        if monotonic() > until:
+        nonlocal least, left
+        if left <= 0:
             return False
+        left -= 1
         smaller = build(faults, frozenset(intents))
         smaller.run()
         other = smaller.watch.violation
