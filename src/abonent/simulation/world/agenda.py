@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -16,6 +17,7 @@ Act = Callable[[], object]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+_ALL: Final = 2**48
 _DEEPEST: Final = 3
 """How many waits may be open at once: each is somebody who waits while the world goes on."""
 
@@ -64,6 +66,11 @@ class Chance:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+
+    def share(self, *topic: object) -> float:
+        """Return a figure in [0, 1) for a topic: one draw, cheaper than a generator of them."""
+        text = f"{self._seed}/{'/'.join(map(str, topic))}".encode()
+        return int.from_bytes(blake2b(text, digest_size=6).digest(), "big") / _ALL
 
     def of(self, *topic: object) -> Random:
         """Return the generator of draws for a topic, always the same for the same topic."""

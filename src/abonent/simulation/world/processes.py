@@ -229,9 +229,9 @@ class Process:
         if self.service.prompt:
             return nothing, nothing
         self._crossed += 1
-        draw = around.chance.of("slow", self, self._crossed)
-        if draw.random() >= around.faults.operator_slow:
+        if around.chance.share("slow", self, self._crossed) >= around.faults.operator_slow:
             return nothing, nothing
+        draw = around.chance.of("how slow", self, self._crossed)
         there = timedelta(seconds=draw.choice((1, 10, 45, 700, 1250)) * draw.random())
         return (there, nothing) if draw.random() < _HALF else (nothing, there)
 
@@ -239,9 +239,7 @@ class Process:
         """Run something of this process a moment later, if it lives then."""
         life = self.life
         around = self.service.around
-        wait = timedelta(
-            milliseconds=around.chance.of("lane", self, around.agenda.now).randrange(900)
-        )
+        wait = timedelta(seconds=0.9 * around.chance.share("lane", self, around.agenda.now))
 
         def run() -> None:
             if life == self.life:

@@ -5,8 +5,7 @@ Knows how a service is kept running. Refuses to know users and operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from heapq import heappop, heappush
@@ -127,23 +126,18 @@ class Service:
         alive = [each for each in self.processes if each.alive]
         if len(alive) <= 1:
             return alive[0] if alive else None
-        return self.around.chance.of("balance", *topic).choice(alive)
+        return alive[int(self.around.chance.share("balance", *topic) * len(alive))]
 
     # calls
 
-    @contextmanager
-    def dying(self, process: Process) -> Generator[None]:
-        """Let a crash end the process and nothing else; it starts again later."""
-        life = process.life
-        try:
-            yield
-        except Crash:
-            if life != process.life:
-                return  # it was stopped while it waited, and may have been started again
-            process.stop()
-            draw = self.around.chance.of("restart", process, process.life)
-            down = timedelta(seconds=draw.choice((1, 5, 60, 4000)))
-            self.around.agenda.after(down, lambda: self._restart(process))
+    def _bury(self, process: Process, life: int) -> None:
+        """End a process that crashed in this life, and nothing else; it starts again later."""
+        if life != process.life:
+            return  # it was stopped while it waited, and may have been started again
+        process.stop()
+        draw = self.around.chance.of("restart", process, process.life)
+        down = timedelta(seconds=draw.choice((1, 5, 60, 4000)))
+        self.around.agenda.after(down, lambda: self._restart(process))
 
     def _restart(self, process: Process) -> None:
         if not process.alive:
@@ -152,12 +146,14 @@ class Service:
 
     def guarded(self, process: Process, act: Callable[[], T]) -> T | AbonentError | None:
         """Do something in a process: its answer, its error, or None if it died."""
+        life = process.life
         answer: T | AbonentError | None = None
         try:
-            with self.dying(process):
-                answer = act()
+            answer = act()
         except AbonentError as error:
             answer = error
+        except Crash:
+            self._bury(process, life)
         finally:
             self.arrange()
         return answer
@@ -206,8 +202,10 @@ class Service:
         at = max(ripe, self.around.agenda.now)
         if self._sweep_at is not None and self._sweep_at <= at:
             return
-        draw = self.around.chance.of("sweep", self.messenger.id, self._sweeps)
-        lag = draw.choice(_LAGS) * draw.random()
+        draw = self.around.chance.share
+        name = self.messenger.id
+        usual = _LAGS[int(draw("lag", name, self._sweeps) * len(_LAGS))]
+        lag = usual * draw("late", name, self._sweeps)
         self._sweep_at = at + timedelta(seconds=lag)
         self.around.agenda.at(self._sweep_at, self.sweep)
 
