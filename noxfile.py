@@ -1,6 +1,7 @@
 """The gates. `nox` runs all of them; `nox -s tests` runs one; `nox -l` lists them.
 
-Default: lint, typing, tests, docs. By name only: bench.
+Default: lint, typing, tests, docs, search, world. By name only: crash, fuzz, mutation, browser, bench.
+Arguments go to the command that a session runs: `nox -s world -- --seeds 10000`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "typing", "tests", "docs"]
+nox.options.sessions = ["lint", "typing", "tests", "docs", "search", "world"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 WORKERS = min(4, os.cpu_count() or 1)
+BROWSER = ("tests/browser/report_in_chromium.py",)
 
 _wheels: list[Path] = []
 
@@ -116,6 +118,54 @@ def docs(session: nox.Session) -> None:
     session.install(*group("docs"))
     target = ROOT / "docs" / "_build" / "html"
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", str(target))
+
+
+@nox.session
+def search(session: nox.Session) -> None:
+    """All orders of commands, answers, notices and ticks, over the real core."""
+    install_wheel(session, "testing")
+    session.run("python", "-m", "tests.search", *(session.posargs or ("--jobs", str(WORKERS))))
+
+
+@nox.session
+def world(session: nox.Session) -> None:
+    """Simulated worlds in which everything goes wrong: 200 of them, or `-- --seeds 10000`."""
+    install_wheel(session)
+    session.run("python", "-m", "tests.worlds", *(session.posargs or ("--seeds", "200")))
+
+
+@nox.session(default=False)
+def crash(session: nox.Session) -> None:
+    """Processes are killed while they identify; then logs are cut. `-- --kills 100` kills fewer."""
+    install_wheel(session)
+    kills = session.posargs or ("--kills", "1000", "--jobs", str(WORKERS))
+    session.run("python", "-m", "tests.crash", *kills)
+    session.run("python", "-m", "tests.crash", "--wal")
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Numbers, numbering plans and stored bytes that nobody wrote."""
+    install_wheel(session, "cli")
+    session.install(*group("fuzz"))
+    session.run("python", "-m", "tests.fuzz", *(session.posargs or ("--seconds", "60")))
+
+
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """A sample of mutants, judged by the tests; `-- --all`; `-- --guards`: by search and worlds."""
+    install_wheel(session, "cli", "testing")
+    session.install(*group("tests"), *group("mutation"))
+    asked = session.posargs or ("--sample", "300", "--jobs", str(WORKERS))
+    session.run("python", "scripts/mutation.py", *asked)
+
+
+@nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """The report of a simulated world, looked at in Chromium, which has to be installed."""
+    install_wheel(session, "cli", "report")
+    session.install(*group("browser"))
+    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or BROWSER))
 
 
 @nox.session(default=False)

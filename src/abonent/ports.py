@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from attrs import field, frozen
@@ -35,6 +36,10 @@ class Clock(Protocol):
         ...
 
 
+def _read_only(roots: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return MappingProxyType(dict(roots))
+
+
 @frozen(kw_only=True, repr=False)
 class Keys:
     """Root keys by id. `current` seals; the others open what they sealed.
@@ -46,7 +51,7 @@ class Keys:
     """
 
     current: str
-    roots: Mapping[str, bytes]
+    roots: Mapping[str, bytes] = field(converter=_read_only)
 
     def __attrs_post_init__(self) -> None:
         if self.current not in self.roots:
@@ -197,7 +202,7 @@ class Storage(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what is held. Closing twice is allowed."""
+        """Release what is held; then every method raises `IdentifierClosed`. Twice is allowed."""
         ...
 
 
@@ -313,7 +318,11 @@ class OperatorGateway(Protocol):
         ...
 
     def withdraw(self, entry: WithdrawEntry) -> None:
-        """Have the record removed; a record that is not there counts as removed."""
+        """Have the record removed; a record that is not there counts as removed.
+
+        It may overtake its own record on the way. A code is recorded once in its life, so the
+        operator does not take up a record of a code that it was told to remove.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ import binascii
 import hmac
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ _NONCE: Final = 12
 TAG_LENGTH: Final = 16
 """Bytes of a keyed index, a row's key and a subject's id."""
 _KEY: Final = 32
+_KEY_ID: Final = re.compile(rb"[a-z0-9-]{1,16}")
 _MODE_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -325,7 +327,8 @@ def _split(sealed: bytes) -> tuple[str, bytes]:
     if not sealed:
         raise RecordDamaged("a sealed record is empty")
     length = sealed[0] + 1
-    try:
-        return sealed[1:length].decode("ascii"), sealed[length:]
-    except UnicodeDecodeError:
-        raise RecordDamaged("a sealed record has no key id") from None
+    key_id = sealed[1:length]
+    if not _KEY_ID.fullmatch(key_id):
+        # What no key can be called is damage, and goes into no error's text.
+        raise RecordDamaged("a sealed record has no key id")
+    return key_id.decode("ascii"), sealed[length:]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -324,3 +325,23 @@ def test_nothing_is_taken_after_closing():
         with pytest.raises(IdentifierClosed):
             refused(task())
     commits.close()
+
+
+def test_closing_ends_the_thread_that_lingers(monkeypatch: pytest.MonkeyPatch):
+    """A thread that waits to flush what was posted ends with the group commit it is of."""
+    lingers, closed = threading.Event(), threading.Event()
+
+    def sleep(_: float) -> None:
+        lingers.set()
+        assert closed.wait(BOUND)
+
+    monkeypatch.setattr(group, "time", SimpleNamespace(sleep=sleep))
+    commits = GroupCommit(process_all)
+    commits.post(task())
+    assert lingers.wait(BOUND)
+    commits.close()
+    closed.set()
+    thread = commits._idler
+    assert thread is not None
+    thread.join(2)
+    assert not thread.is_alive()

@@ -21,6 +21,16 @@ from abonent.core.commands import (
     Tick,
     TryProof,
 )
+from abonent.core.events import (
+    AnswerDeferred,
+    AnswerReceived,
+    CodeIssued,
+    LateAnswerIgnored,
+    NumberClaimed,
+    PossessionProven,
+    ProofFailed,
+    ProofTried,
+)
 from abonent.core.identification import decide, forget
 from abonent.core.owed import wakes_at
 from abonent.core.rules import RESOLUTION_1801
@@ -112,6 +122,13 @@ def test_a_number_that_nobody_serves():
     with pytest.raises(NumberUnrouted):
         decide(Aggregate(), claim(operator=None), FOREIGN)
     assert names(decide(Aggregate(), claim(operator=None), DOMESTIC))[0] == "NumberClaimed"
+
+
+def test_the_first_code():
+    """The codes of a claim are counted from 1, under the claim's id and the current key."""
+    _, issued, started = decide(Aggregate(), claim(), FOREIGN).events
+    assert ("claim-2", 1, "k1") == (issued.claim, issued.issue, issued.key_id)
+    assert "claim-2.1" == started.id
 
 
 def test_the_sends_of_a_user():
@@ -568,3 +585,105 @@ def test_forgetting_twice_changes_nothing():
     assert (((TAG, (at(-5),)),), (at(-5),)) == (after.failures, after.sends)
     again = forget(after, NOW + HOUR, FOREIGN)
     assert (after, (), ()) == (again.aggregate, again.events, again.effects)
+
+
+# --- all of them --------------------------------------------------------------------
+
+MONTH_LATER = Tick(at=NOW + 31 * DAY, settled=NOW + 31 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "command", "where"),
+    [
+        (Aggregate(), claim(), FOREIGN),
+        (Aggregate(state=proving()), claim(at=at(1)), FOREIGN),
+        (Aggregate(state=proving()), TryProof(at=at(1)), FOREIGN),
+        (Aggregate(state=proving()), judge(at=at(1)), FOREIGN),
+        (Aggregate(state=proving()), judge(at=at(1)), DOMESTIC),
+        (Aggregate(state=proving()), judge(at=at(1), proven=False), FOREIGN),
+        (Aggregate(state=awaiting()), answer(at=at(1)), FOREIGN),
+        (Aggregate(state=awaiting()), answer(at=at(1), query_id="query-9"), FOREIGN),
+        (Aggregate(state=awaiting()), answer(at=at(1), operator="beeline"), FOREIGN),
+        *[
+            (Aggregate(state=awaiting()), answer(at=at(1), outcome=each, serving=serving), FOREIGN)
+            for each in Outcome
+            for serving in (None, "beeline")
+        ],
+        *[
+            (Aggregate(state=state), notice(at=at(1), kind=kind), FOREIGN)
+            for state in (identified(), due_anew(), awaiting(), proving(identified()))
+            for kind in NoticeKind
+        ],
+        (Aggregate(state=identified()), notice(at=at(1), operator="beeline"), FOREIGN),
+        (Aggregate(state=identified()), Displace(at=at(1), number=X), FOREIGN),
+        (Aggregate(state=proving()), Tick(at=at(30), settled=at(30)), FOREIGN),
+        (Aggregate(state=awaiting()), Tick(at=at(30), settled=at(30)), FOREIGN),
+        (Aggregate(state=due_anew()), Tick(at=at(30), settled=at(30)), FOREIGN),
+        (Aggregate(state=not_passed(), debts=(RECORD,)), MONTH_LATER, FOREIGN),
+    ],
+)
+def test_everything_that_happens_bears_the_instant_of_its_command(aggregate, command, where):
+    """Whatever a command leads to happened when the command came."""
+    step = decide(aggregate, command, where)
+    assert step.events
+    assert {command.at} == {each.at for each in step.events}
+
+
+def test_what_is_written_of_a_claim():
+    """The journal holds all of a claim: number, operator, rules, locale, and until when."""
+    made = claim(unlisted=True, locale="ru", tags=(TAG, OTHER_TAG))
+    claimed, issued, _ = decide(Aggregate(), made, FOREIGN).events
+    assert (
+        NumberClaimed(
+            at=NOW,
+            number=X,
+            unlisted=True,
+            tag=TAG,
+            claim="claim-2",
+            operator="mts",
+            rules="1801",
+            locale="ru",
+            expires_at=NOW + Policy().claim_valid,
+            older_tags=(OTHER_TAG,),
+        )
+        == claimed
+    )
+    code_valid = NOW + Policy().code_valid
+    assert (
+        CodeIssued(at=NOW, claim="claim-2", issue=1, key_id="k1", expires_at=code_valid) == issued
+    )
+
+
+def test_what_is_written_of_a_proof():
+    """The journal names the claim of a try and of its verdict, and when the try was made."""
+    charged = Aggregate(state=proving())
+    tried = decide(charged, TryProof(at=NOW), FOREIGN)
+    assert (ProofTried(at=NOW, claim=CLAIM, tag=TAG),) == tried.events
+    failed = decide(charged, judge(proven=False), FOREIGN)
+    assert (ProofFailed(at=NOW, claim=CLAIM),) == failed.events
+    proven = decide(charged, judge(tried_at=at(-1)), FOREIGN)
+    expected = PossessionProven(at=NOW, claim=CLAIM, tag=TAG, tried_at=at(-1))
+    assert expected == proven.events[0]
+
+
+def test_what_is_written_of_an_answer():
+    """The journal holds whose answer it was, to which question, and why it was passed over."""
+    heard = decide(Aggregate(state=awaiting()), answer(outcome=Outcome.UNDETERMINED), FOREIGN)
+    received = AnswerReceived(at=NOW, query_id=QUERY, operator="mts", outcome=Outcome.UNDETERMINED)
+    assert received == heard.events[0]
+    later = decide(
+        Aggregate(state=awaiting()), answer(outcome=Outcome.LATER, opaque=b"ref"), FOREIGN
+    )
+    assert AnswerDeferred(at=NOW, query_id=QUERY, opaque=b"ref") == later.events[0]
+    late = decide(Aggregate(), answer(), FOREIGN)
+    ignored = LateAnswerIgnored(
+        at=NOW, query_id=QUERY, operator="mts", outcome=Outcome.HELD, why=Ignored.LATE
+    )
+    assert (ignored,) == late.events
+
+
+def test_two_deadlines_at_one_instant():
+    """A code and its claim that run out together both do, the claim first."""
+    state = proving(code=live_code(expires_at=at(30)), expires_at=at(30))
+    step = decide(Aggregate(state=state), Tick(at=at(30), settled=at(30)), FOREIGN)
+    assert Reason.CLAIM_EXPIRED is step.aggregate.state.reason

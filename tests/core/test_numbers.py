@@ -84,6 +84,13 @@ def test_an_unknown_country_code():
         parse_number("+9991234567")
 
 
+@pytest.mark.parametrize("text", ["+234 5586 4586 4334 67", "+2345586458643346"])
+def test_longer_than_any_number(text):
+    """Where a country's plan allows more than 15 digits, E.164 does not."""
+    with pytest.raises(InvalidNumber, match="too short or too long"):
+        parse_number(text)
+
+
 @pytest.mark.parametrize("text", ["+79161234567".ljust(65), "x" * 65])
 def test_too_long_to_be_looked_at(text):
     """What is longer than 64 characters is not even parsed."""

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from abonent import AlarmKind, MessengerKind, Status
+from abonent import AlarmKind, Ignored, MessengerKind, Status
+from abonent.core.events import LateAnswerIgnored
 from abonent.errors import NoAgreement
-from abonent.ports import Answer, GatewayFeatures, Outcome, Query
+from abonent.ports import Answer, GatewayFeatures, LateAnswer, Outcome, Query
+from abonent.records import decode_entry
 from abonent.simulation import SimulatedOperator, SimulatedRouter
 from tests.properties.parts import N1, M, World
 
@@ -92,3 +94,34 @@ def test_the_operator_is_asked_whole():
     (query,) = heard
     assert (N1, "m", now, b"") == (query.number, query.messenger, query.asked_at, query.opaque)
     assert query.due > now
+
+
+def test_what_an_adapter_raised_is_named_by_its_type():
+    """The alarm says of what type the stray exception was, and nothing of its text (I9)."""
+
+    class Raising(SimulatedOperator):
+        def ask(self, query: Query) -> Answer:
+            raise LookupError(query.number.e164)
+
+    with World(operators={M: Raising(M)}) as world:
+        world.identify("alice")
+        world.flush()
+        (alarm,) = world.alarms
+    assert (AlarmKind.ADAPTER_FAULT, M, "LookupError") == (alarm.kind, alarm.adapter, alarm.cause)
+
+
+def test_an_answer_that_was_not_asked_for_is_dated():
+    """An answer to nobody's question is journaled when it came, without the id it gave (S9)."""
+    with World() as world:
+        late = LateAnswer(query_id="not-ours", operator=M, outcome=Outcome.HELD)
+        received = world.identifier.receive(late)
+        assert (Ignored.NOT_ASKED, ()) == (received.ignored, received.users)
+        ((entry,), now) = world.everything()[1], world.clock.now()
+        key = world.keyring.stranger_key()
+        (event,) = decode_entry(world.keyring.open_entry(key, entry.number, entry.body)).events
+        assert (
+            LateAnswerIgnored(
+                at=now, query_id="", operator=M, outcome=Outcome.HELD, why=Ignored.NOT_ASKED
+            )
+            == event
+        )

@@ -203,6 +203,37 @@ def test_a_query_id_of_another_is_refused():
             KEYRING.row_of_query(near)
 
 
+@pytest.mark.parametrize("stray", ["!", "\n", " ", "=", "\u00e9"])
+def test_a_query_id_has_one_spelling(stray: str):
+    """What a lenient reading would pass over makes another text, and so an unknown query."""
+    query = KEYRING.query_id(b"k" * 16)
+    with pytest.raises(UnknownQuery):
+        KEYRING.row_of_query(query[:8] + stray + query[8:])
+
+
+# --- what release 0.1 made -------------------------------------------------------------
+
+
+def test_what_was_sealed_opens_for_ever():
+    """A row, an entry and a query id of release 0.1 open; the layout of a place never changes."""
+    row = "026b31d885af487efeb4e4d32c2847b32121e2bdf0b95ff65151b940cfd2e05681a08d"
+    entry = "3de682598809ac49085b1a82cf2e6f58a93ac38a7d34cd4e6d4f16e4960593ad"
+    query = "AmsxcB-O1iFjS2RlOIzM5qYirkd8VS9EVcBtIAfL9FWSAxdYtgQfeVFp_IMUvOY"
+    assert b"body" == KEYRING.open_row(b"k" * 16, 7, bytes.fromhex(row))
+    assert b"body" == KEYRING.open_entry(b"s" * 32, 7, bytes.fromhex(entry))
+    assert b"k" * 16 == KEYRING.row_of_query(query)
+
+
+def test_what_was_derived_is_derived_for_ever():
+    """Indexes, ids and codes of release 0.1 are found again: they are in stored rows."""
+    assert "d3e559f484d0e200260a628dbcdae8b7" == KEYRING.user_tags("alice")[0].hex()
+    assert "4419a8517919399096afab6931a8cfd9" == KEYRING.number_tags(N1)[0].hex()
+    assert "1ff97e6dc1b8bb129e90042648e91899" == KEYRING.stranger_key().hex()[:32]
+    assert "1c2ce04695bde413bc13fc56f64dd9ad" == KEYRING.stranger_key().hex()[32:]
+    assert "005675f223c1cbee099dc724681be94d" == subject_of(b"s" * 32).hex()
+    assert "893388" == code()
+
+
 # --- one-time codes --------------------------------------------------------------------
 
 

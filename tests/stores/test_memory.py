@@ -4,7 +4,7 @@ import pytest
 
 from abonent.ports import StorageFeatures
 from abonent.stores import MemoryStorage
-from tests.contracts.storage import StorageContract
+from abonent.testing import StorageContract
 
 
 class TestMemoryStorage(StorageContract):

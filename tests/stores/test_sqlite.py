@@ -25,7 +25,7 @@ from abonent.errors import (
 )
 from abonent.ports import AliasChange, Append, Put, Record, StorageFeatures, Unit
 from abonent.stores import SqliteStorage
-from tests.contracts.storage import StorageContract
+from abonent.testing import StorageContract
 
 AT_ONCE = timedelta(0)
 SECRET = b"79161234567"

@@ -18,8 +18,9 @@ _NEEDED = ("typer", "rich")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
-    0: done. 1: something went wrong, or the demo's journal did not replay. 2: the command line
-    cannot be understood, or the extra `cli` is not installed. 130: interrupted.
+    0: done. 1: something went wrong, the demo's journal did not replay, or a world broke an
+    invariant. 2: the command line cannot be understood, or an extra is not installed. 130:
+    interrupted.
 
     Args:
         arguments: the command line without the program's name; None takes that of the process.

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 import typer
 
+from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
 _MOST_USERS: Final = 100_000
@@ -124,4 +125,56 @@ def demo(
     else:
         show.print_tables(outcome, drawn)
     if not outcome.replay_ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    *,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes what happens repeatable; drawn if not given.")
+    ] = None,
+    days: Annotated[float, typer.Option(help="How many days of virtual time to live.")] = 30.0,
+    subscribers: Annotated[
+        int, typer.Option(min=1, max=MOST_SUBSCRIBERS, help="How many people there are.")
+    ] = 50,
+    store: Annotated[
+        StoreKind, typer.Option(help="Where state is kept; a database is made in a fresh folder.")
+    ] = StoreKind.MEMORY,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A TOML file: how often what goes wrong.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page with plots; replaces what is there."),
+    ] = None,
+) -> None:
+    """Run a world in which everything goes wrong, and check that every promise is kept.
+
+    Messengers, operators and people on virtual time, over links that lose, delay and double, with
+    processes that crash. Nothing is sent anywhere. Exit status 1 if an invariant did not hold.
+    """
+    if not is_length(days):
+        raise typer.BadParameter(f"--days is a number above 0, at most {MOST_DAYS}")
+    from abonent.cli.simulate import course, show
+
+    if report is not None:
+        if not course.can_draw():
+            line = "a report needs matplotlib: pip install 'abonent[report]'"
+            raise typer.Exit(_complain(line, 2))
+        course.check_writable(report)
+    drawn = secrets.randbelow(10_000) if seed is None else seed
+    plan = Plan(seed=drawn, days=days, subscribers=subscribers, store=store, faults=faults)
+    with show.progress(days) as tell:
+        outcome = course.simulate(plan, tell)
+    if as_json:
+        show.print_json(outcome)
+    else:
+        show.print_tables(outcome, plan)
+    if report is not None:
+        course.write_report(report, outcome, plan)
+    if not outcome.ok:
         raise typer.Exit(1)

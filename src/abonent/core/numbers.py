@@ -116,6 +116,8 @@ def parse_number(
         name = Kind.to_string(line).lower()
         raise NotAMobileNumber(f"this is a {name} number, not a mobile one", kind=name)
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    if not _E164.fullmatch(e164):  # some plans have numbers that are longer than E.164 allows
+        raise InvalidNumber("too short or too long for its country")
     return ParsedNumber(number=SubscriberNumber(e164), unlisted=unlisted)
 
 
@@ -145,9 +147,10 @@ def _ascii_digit(character: str) -> str:
 
 def _refuse_impossible(parsed: PhoneNumber, region: str) -> None:
     import phonenumbers
-    from phonenumbers import shortnumberinfo
+    from phonenumbers import ValidationResult, shortnumberinfo
 
-    if not phonenumbers.is_possible_number(parsed):
+    # `is_possible_number` would also take seven digits that can be dialled within a town only.
+    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
         if shortnumberinfo.is_possible_short_number_for_region(parsed, region):
             raise NotAMobileNumber("this is a short number, not a mobile one", kind="short")
         raise InvalidNumber("too short or too long for its country")

@@ -66,8 +66,9 @@ class Batch:
         self.archive = archive
         self.records: dict[bytes, Record | None] = {}
         self.rows: dict[bytes, Held | None] = {}
-        self.owners: dict[bytes, tuple[bytes, ...]] = {}
+        self.owners: dict[bytes, tuple[bytes, ...]] = {}  # as stored; what moved since is beside
         self._origins: dict[bytes, Draft] = {}
+        self._moved: dict[bytes, dict[bytes, tuple[bool, Draft]]] = {}
         self._leant_on: dict[Draft, None] = {}
 
     def leant_on(self) -> list[Draft]:
@@ -85,21 +86,24 @@ class Batch:
         if origin is not None:
             self._leant_on[origin] = None
 
-    def changed_by(self, draft: Draft, keys: Iterable[bytes]) -> None:
-        """Note whose change of these keys and aliases the rest of the batch sees."""
-        self._origins.update(dict.fromkeys(keys, draft))
+    def changed_by(self, draft: Draft, unit: Unit) -> None:
+        """Let the rest of the batch see the changes of a unit, and note whose they are."""
+        for put in unit.puts:
+            self._origins[put.key] = draft
+            gone = put.body is None
+            self.records[put.key] = None if gone else Record(put.expected + 1, put.body or b"")
+            self.rows.pop(put.key, None)
+        for each in unit.aliases:
+            self._moved.setdefault(each.alias, {})[each.owner] = (each.present, draft)
 
     def taken_over(self, draft: Draft) -> None:
         """Show nothing of a draft any more: the one that absorbed it shows its own instead.
 
-        What both did may come to less than what the first had shown: an alias added and removed.
+        Both together may do less than the first had shown: an alias added, and removed again.
         """
-        shown = [key for key, origin in self._origins.items() if origin is draft]
-        for key in shown:
-            del self._origins[key]
-        aliases = [key for key in shown if self.owners.pop(key, None) is not None]
-        if aliases:
-            self.owners_of(aliases)
+        self._origins = {key: each for key, each in self._origins.items() if each is not draft}
+        for alias, moved in self._moved.items():
+            self._moved[alias] = {own: each for own, each in moved.items() if each[1] is not draft}
 
     def preload(self, keys: Iterable[bytes]) -> None:
         """Read the records of all tasks at once."""
@@ -125,13 +129,18 @@ class Batch:
 
     def owners_of(self, aliases: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the owners of any of these aliases as this batch sees them."""
-        for alias in aliases:
-            self._lean(alias)
         wanted = [alias for alias in aliases if alias not in self.owners]
         if wanted:
             found = self.archive.storage.find(self.archive.space, wanted)
             self.owners.update(zip(wanted, found, strict=True))
-        return tuple(dict.fromkeys(each for alias in aliases for each in self.owners[alias]))
+        owners: dict[bytes, None] = {}
+        for alias in aliases:
+            moved = self._moved.get(alias, {})
+            self._leant_on.update(dict.fromkeys(draft for _, draft in moved.values()))
+            kept = [own for own in self.owners[alias] if own not in moved]
+            owners.update(dict.fromkeys(kept))
+            owners.update(dict.fromkeys(own for own, (present, _) in moved.items() if present))
+        return tuple(owners)
 
 
 class Draft:
@@ -188,7 +197,9 @@ class Draft:
     def concerned(self, number: SubscriberNumber) -> list[Held]:
         """Return the rows of who holds this number, or waits for an answer about it."""
         tags = self.tags(number)
-        return self._owners((*holder_aliases(tags), *pending_aliases(tags)))
+        found = self._owners((*holder_aliases(tags), *pending_aliases(tags)))
+        # Between the finding and the reading, another process may have forgotten somebody.
+        return [held for held in found if held.row.user_id is not None]
 
     def _owners(self, aliases: tuple[bytes, ...]) -> list[Held]:
         rows = (self.row(owner) for owner in self._batch.owners_of(aliases))
@@ -335,19 +346,10 @@ class Draft:
     def merge(self, unit: Unit) -> None:
         """Let the rest of the batch see these changes, as if they were committed."""
         batch = self._batch
-        batch.changed_by(self, [put.key for put in unit.puts])
-        batch.changed_by(self, [each.alias for each in unit.aliases])
-        for put in unit.puts:
-            gone = put.body is None
-            batch.records[put.key] = None if gone else Record(put.expected + 1, put.body or b"")
-            batch.rows.pop(put.key, None)
+        batch.changed_by(self, unit)
         for change in self._changes.values():
             if batch.records.get(change.after.key) is not None:
                 batch.rows[change.after.key] = change.after
-        for each in unit.aliases:
-            if each.alias in batch.owners:
-                others = tuple(own for own in batch.owners[each.alias] if own != each.owner)
-                batch.owners[each.alias] = (*others, each.owner) if each.present else others
 
     def _put(self, change: _Change) -> Put:
         after = change.after

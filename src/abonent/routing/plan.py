@@ -234,11 +234,13 @@ def _read_ranges(lines: Iterable[str | None], roster: Roster, rejections: Reject
         if fault is not None:
             rejections.reject(line, fault)
             continue
-        base = int(columns[0]) * _CODE_SIZE
+        # Stripped as `_fault` does it: int() by itself leaves some separators of ASCII standing.
+        code, first, last = (int(each.strip()) for each in columns[:3])
+        base = code * _CODE_SIZE
         region = columns[5].strip()
         region = "" if region in _NOT_GIVEN else region
-        ranges.starts.append(base + int(columns[1]))
-        ranges.ends.append(base + int(columns[2]))
+        ranges.starts.append(base + first)
+        ranges.ends.append(base + last)
         ranges.operators.append(roster.index(columns[4].strip()))
         ranges.regions.append(regions.setdefault(region, len(regions)))
         ranges.lines.append(line)

@@ -15,7 +15,7 @@ from enum import Enum
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber, parse_number
 from abonent.core.parties import check_instant
-from abonent.errors import InvalidValue, Misconfigured, Unavailable
+from abonent.errors import AdapterError, InvalidValue, Misconfigured, Unavailable
 from abonent.ports import (
     Answer,
     CodeMessage,
@@ -64,6 +64,13 @@ class Reply(Enum):
     UNAVAILABLE = "unavailable"
     MISCONFIGURED = "misconfigured"
     """It refuses our credentials."""
+    SLOW = "slow"
+    """It does what it is asked and holds the subscriber, but its reply comes when nobody waits any
+    more. Asked again under the same id, it replies at once."""
+    HANGS = "hangs"
+    """It takes the call and never replies to it."""
+    MALFORMED = "malformed"
+    """What it replies cannot be read."""
 
 
 class SimulatedOperator:
@@ -91,6 +98,7 @@ class SimulatedOperator:
         self.withdrawals: list[WithdrawEntry] = []
         self.recorded: dict[str, RecordEntry] = {}
         self._answers = answers
+        self._records = Reply.HELD
         self._script: deque[Reply] = deque()
         self._record_faults: deque[Reply] = deque()
         self._given: dict[str, Answer] = {}
@@ -104,10 +112,14 @@ class SimulatedOperator:
         """Change what stands."""
         self._answers = answers
 
+    def show(self, reply: Reply) -> None:
+        """Show this from now on to whatever comes: questions, records and withdrawals."""
+        self._answers = self._records = reply
+
     def fail_records(self, *faults: Reply) -> None:
-        """Queue faults for `record` and `withdraw`: UNAVAILABLE or MISCONFIGURED."""
+        """Queue faults for `record` and `withdraw`, such as UNAVAILABLE or MISCONFIGURED."""
         if any(each not in _FAULTS for each in faults):
-            raise InvalidValue("records fail with UNAVAILABLE or MISCONFIGURED only")
+            raise InvalidValue("records fail with a fault, and this is none")
         self._record_faults.extend(faults)
 
     def ask(self, query: Query) -> Answer:
@@ -117,11 +129,10 @@ class SimulatedOperator:
             if query.id in self._given:
                 return self._given[query.id]
             reply = self._reply(query)
+            if reply in _OUTCOMES:
+                self._given[query.id] = Answer(outcome=_OUTCOMES[reply])
             _fault(reply)
-            outcome = _OUTCOMES.get(reply, Outcome.LATER)
-            answer = Answer(outcome=outcome)
-            self._given[query.id] = answer
-            return answer
+            return self._given[query.id]
 
     def _reply(self, query: Query) -> Reply:
         if self._script:
@@ -129,56 +140,81 @@ class SimulatedOperator:
         return self._answers(query) if callable(self._answers) else self._answers
 
     def record(self, entry: RecordEntry) -> None:
-        """Record, or fail as scripted."""
+        """Record, or fail as told."""
         with self._mutex:
             self.records.append(entry)
-            if self._record_faults:
-                _fault(self._record_faults.popleft())
-            self.recorded[entry.code] = entry
+            reply = self._record_reply()
+            if reply in _OUTCOMES:
+                self.recorded[entry.code] = entry
+            _fault(reply)
 
     def withdraw(self, entry: WithdrawEntry) -> None:
-        """Withdraw, or fail as scripted; what is not there counts as withdrawn."""
+        """Withdraw, or fail as told; what is not there counts as withdrawn."""
         with self._mutex:
             self.withdrawals.append(entry)
-            if self._record_faults:
-                _fault(self._record_faults.popleft())
-            self.recorded.pop(entry.code, None)
+            reply = self._record_reply()
+            if reply in _OUTCOMES:
+                self.recorded.pop(entry.code, None)
+            _fault(reply)
+
+    def _record_reply(self) -> Reply:
+        return self._record_faults.popleft() if self._record_faults else self._records
 
 
-_FAULTS = (Reply.UNAVAILABLE, Reply.MISCONFIGURED)
 _OUTCOMES = {
     Reply.HELD: Outcome.HELD,
     Reply.NOT_HELD: Outcome.NOT_HELD,
     Reply.NOT_OURS: Outcome.NOT_OURS,
     Reply.UNDETERMINED: Outcome.UNDETERMINED,
+    Reply.LATER: Outcome.LATER,
+    Reply.SILENCE: Outcome.LATER,
+    Reply.SLOW: Outcome.HELD,
 }
+"""What it says to a question, where it comes to say anything."""
+_FAULTS: dict[Reply, type[AdapterError]] = {
+    Reply.UNAVAILABLE: Unavailable,
+    Reply.SLOW: Unavailable,
+    Reply.HANGS: Unavailable,
+    Reply.MISCONFIGURED: Misconfigured,
+    Reply.MALFORMED: Misconfigured,
+}
+"""What a link makes of it: a time that runs out, or something for a person to look at."""
 
 
 def _fault(reply: Reply) -> None:
-    if reply is Reply.UNAVAILABLE:
-        raise Unavailable("this operator was told to be unavailable")
-    if reply is Reply.MISCONFIGURED:
-        raise Misconfigured("this operator was told to refuse")
+    if reply in _FAULTS:
+        raise _FAULTS[reply](f"this double was told to be {reply.value}")
 
 
 class SimulatedSender:
-    """A code sender that keeps the codes instead of sending them."""
+    """A code sender that keeps the codes instead of sending them.
+
+    `messages` tells what it took, also what came again under one id.
+    """
 
     test_double = True
 
     def __init__(self) -> None:
         self.messages: list[CodeMessage] = []
+        self._standing = Reply.HELD
         self._faults: deque[Reply] = deque()
+        self._mutex = threading.Lock()
+
+    def show(self, reply: Reply) -> None:
+        """Show this from now on; `Reply.HELD` sends."""
+        self._standing = reply
 
     def fail(self, *faults: Reply) -> None:
-        """Queue faults: UNAVAILABLE or MISCONFIGURED."""
+        """Queue faults, such as UNAVAILABLE or MISCONFIGURED."""
         self._faults.extend(faults)
 
     def send(self, message: CodeMessage) -> None:
-        """Keep the code, or fail as scripted."""
-        if self._faults:
-            _fault(self._faults.popleft())
-        self.messages.append(message)
+        """Keep the code, or fail as told."""
+        with self._mutex:
+            reply = self._faults.popleft() if self._faults else self._standing
+            if reply in _OUTCOMES:
+                self.messages.append(message)
+            _fault(reply)
 
     def code_for(self, number: str | SubscriberNumber) -> OneTimeCode:
         """Return the last code sent to a number.
@@ -201,19 +237,22 @@ class SimulatedRouter:
     def __init__(self, operator: str | Unrouted = "operator") -> None:
         self._operator = operator
         self._ported: dict[SubscriberNumber, str | Unrouted] = {}
-        self._out_of_reach = False
+        self._standing = Reply.HELD
 
     def port(self, number: str | SubscriberNumber, operator: str | Unrouted) -> None:
         """Have a number served by another operator from now on."""
         parsed = number if isinstance(number, SubscriberNumber) else parse_number(number).number
         self._ported[parsed] = operator
 
+    def show(self, reply: Reply) -> None:
+        """Show this from now on; `Reply.HELD` names operators."""
+        self._standing = reply
+
     def out_of_reach(self, is_it: bool = True) -> None:
         """Be out of reach, or not any more."""
-        self._out_of_reach = is_it
+        self.show(Reply.UNAVAILABLE if is_it else Reply.HELD)
 
     def serving(self, number: SubscriberNumber) -> str | Unrouted:
         """Name the operator."""
-        if self._out_of_reach:
-            raise Unavailable("this router was told to be out of reach")
+        _fault(self._standing)
         return self._ported.get(number, self._operator)

@@ -109,6 +109,9 @@ def refuse_foreign(path: Path) -> None:
         raise StoreForeign("the path is not a file")
     connection = connect(path, "immutable=1", 0)
     try:
+        # Who died while copying the log back left a file shorter than its first page says. SQLite
+        # calls that corrupt where it may not look into the log, except to who may mend a schema.
+        connection.execute("PRAGMA writable_schema = 1")
         (application,) = connection.execute("PRAGMA application_id").fetchone()
     finally:
         connection.close()

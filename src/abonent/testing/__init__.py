@@ -9,12 +9,62 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from abonent.testing.contracts.contract import Contract
+    from abonent.testing.contracts.gateways import (
+        AsyncOperatorGatewayContract,
+        OperatorGatewayContract,
+    )
+    from abonent.testing.contracts.keys import KeyProviderContract
+    from abonent.testing.contracts.possession import (
+        AsyncPossessionCheckContract,
+        PossessionCheckContract,
+    )
+    from abonent.testing.contracts.routers import (
+        AsyncNumberRouterContract,
+        NumberRouterContract,
+        Route,
+    )
+    from abonent.testing.contracts.senders import CodeSenderContract
+    from abonent.testing.contracts.stage import Heard, Stage
+    from abonent.testing.contracts.storage import StorageContract
+    from abonent.testing.machine import StorageMachine
     from abonent.testing.rehearsal import Rehearsal, identifier
 
-__all__ = ["Rehearsal", "identifier"]
+__all__ = [
+    "AsyncNumberRouterContract",
+    "AsyncOperatorGatewayContract",
+    "AsyncPossessionCheckContract",
+    "CodeSenderContract",
+    "Contract",
+    "Heard",
+    "KeyProviderContract",
+    "NumberRouterContract",
+    "OperatorGatewayContract",
+    "PossessionCheckContract",
+    "Rehearsal",
+    "Route",
+    "Stage",
+    "StorageContract",
+    "StorageMachine",
+    "identifier",
+]
 
 _HOMES = {
+    "AsyncNumberRouterContract": "abonent.testing.contracts.routers",
+    "AsyncOperatorGatewayContract": "abonent.testing.contracts.gateways",
+    "AsyncPossessionCheckContract": "abonent.testing.contracts.possession",
+    "CodeSenderContract": "abonent.testing.contracts.senders",
+    "Contract": "abonent.testing.contracts.contract",
+    "Heard": "abonent.testing.contracts.stage",
+    "KeyProviderContract": "abonent.testing.contracts.keys",
+    "NumberRouterContract": "abonent.testing.contracts.routers",
+    "OperatorGatewayContract": "abonent.testing.contracts.gateways",
+    "PossessionCheckContract": "abonent.testing.contracts.possession",
     "Rehearsal": "abonent.testing.rehearsal",
+    "Route": "abonent.testing.contracts.routers",
+    "Stage": "abonent.testing.contracts.stage",
+    "StorageContract": "abonent.testing.contracts.storage",
+    "StorageMachine": "abonent.testing.machine",
     "identifier": "abonent.testing.rehearsal",
 }
 

@@ -61,7 +61,7 @@ _HABITS: Final = (
     "mistype",
     "urge",
 )
-_INTENTS: Final = 7
+_INTENTS: Final = 4
 """How many things a person means to do in 30 days, besides joining."""
 
 

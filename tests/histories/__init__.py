@@ -1,0 +1,1 @@
+"""Histories of concurrent runs, checked against the sequential core."""
