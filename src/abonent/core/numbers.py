@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import total_ordering
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from abonent.errors import (
     InvalidNumber,
@@ -29,13 +30,7 @@ _PLAIN: Final = re.compile(r"[+0-9]+", re.ASCII)
 _SEPARATORS: Final = str.maketrans("", "", " -()./\u00a0\u2010\u2011\u2012\u2013\u2014\u2009\u202f")
 
 
-def _is_e164(_: object, attribute: object, value: str) -> None:
-    if not _E164.fullmatch(value):
-        message = "a SubscriberNumber takes E.164 text; use parse_number for what people type"
-        raise InvalidValue(message)
-
-
-@frozen(repr=False, order=True)
+@total_ordering
 class SubscriberNumber:
     """A mobile number in E.164, such as the one that `e164` returns.
 
@@ -45,10 +40,33 @@ class SubscriberNumber:
         InvalidValue: the text is not `+` and 5 to 15 digits (ITU-T E.164, 6.2.1).
     """
 
-    e164: str = field(validator=_is_e164)
+    # Not a record: as one it would be stored by its fields instead of as a number.
+    __slots__ = ("_e164",)
+
+    def __init__(self, e164: str) -> None:
+        if not _E164.fullmatch(e164):
+            message = "a SubscriberNumber takes E.164 text; use parse_number for what people type"
+            raise InvalidValue(message)
+        self._e164 = e164
+
+    @property
+    def e164(self) -> str:
+        """The number as `+` and digits."""
+        return self._e164
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SubscriberNumber):
+            return NotImplemented
+        return self._e164 == other._e164
+
+    def __lt__(self, other: SubscriberNumber) -> bool:
+        return self._e164 < other._e164
+
+    def __hash__(self) -> int:
+        return hash(self._e164)
 
     def __repr__(self) -> str:
-        return f"SubscriberNumber(…{self.e164[-2:]})"
+        return f"SubscriberNumber(…{self._e164[-2:]})"
 
     __str__ = __repr__
 
