@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _E164: Final = re.compile(r"\+[1-9][0-9]{4,14}", re.ASCII)
 _LONGEST_INPUT: Final = 64
 _TRUNK_8: Final = re.compile(r"8(?=9[0-9]{9}$)", re.ASCII)
+_RUSSIAN_MOBILE: Final = re.compile(r"\+7(9[0-9]{9})", re.ASCII)
 _PLAIN: Final = re.compile(r"[+0-9]+", re.ASCII)
 _SEPARATORS: Final = str.maketrans("", "", " -()./\u00a0\u2010\u2011\u2012\u2013\u2014\u2009\u202f")
 
@@ -108,6 +109,31 @@ def parse_number(
     from phonenumbers import PhoneNumberType as Kind
 
     compact = _compact(text, default_region)
+    if mobile := _RUSSIAN_MOBILE.fullmatch(compact):
+        # Already as parsing would leave it, and parsing takes most of the time.
+        parsed = phonenumbers.PhoneNumber(country_code=7, national_number=int(mobile[1]))
+        region = "RU"
+    else:
+        parsed, region = _parse(compact, default_region)
+    if regions is not None and region not in regions:
+        raise NumberNotAllowed(f"numbers of region {region} are not accepted", region=region)
+    line = phonenumbers.number_type(parsed)
+    if line == Kind.UNKNOWN:
+        _refuse_impossible(parsed, region)
+        unlisted = True
+    elif line in (Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE):
+        unlisted = False
+    else:
+        name = Kind.to_string(line).lower()
+        raise NotAMobileNumber(f"this is a {name} number, not a mobile one", kind=name)
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return ParsedNumber(number=SubscriberNumber(e164), unlisted=unlisted)
+
+
+def _parse(compact: str, default_region: str) -> tuple[PhoneNumber, str]:
+    """Return the number and the region that it belongs to."""
+    import phonenumbers
+
     try:
         parsed = phonenumbers.parse(compact, default_region)
     except phonenumbers.NumberParseException as error:
@@ -122,19 +148,7 @@ def parse_number(
     region = phonenumbers.region_code_for_number(parsed)
     if region is None:
         region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-    if regions is not None and region not in regions:
-        raise NumberNotAllowed(f"numbers of region {region} are not accepted", region=region)
-    line = phonenumbers.number_type(parsed)
-    if line == Kind.UNKNOWN:
-        _refuse_impossible(parsed, region)
-        unlisted = True
-    elif line in (Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE):
-        unlisted = False
-    else:
-        name = Kind.to_string(line).lower()
-        raise NotAMobileNumber(f"this is a {name} number, not a mobile one", kind=name)
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return ParsedNumber(number=SubscriberNumber(e164), unlisted=unlisted)
+    return parsed, region
 
 
 def _compact(text: str, default_region: str) -> str:
