@@ -188,9 +188,9 @@ class Draft:
         """Decide a command on a row; who is displaced by it is displaced in the same unit."""
         step = decide(held.aggregate, command, self._archive.terrain)
         for event in step.events:
-            if isinstance(event, Passed):
+            if type(event) is Passed:
                 self._displace(held, event)
-            elif isinstance(event, CodeIssued):
+            elif type(event) is CodeIssued:
                 self._count_send(step, event)
         return self._keep(held, step, command.at), step
 
@@ -362,7 +362,7 @@ class Draft:
 
 def _is_empty(aggregate: Aggregate) -> bool:
     """A forgotten user of whom nothing is left needs no row."""
-    return isinstance(aggregate.state, Forgotten) and not (
+    return type(aggregate.state) is Forgotten and not (
         aggregate.debts or aggregate.failures or aggregate.sends
     )
 
@@ -372,4 +372,4 @@ def _numbers(aggregate: Aggregate) -> tuple[SubscriberNumber | None, SubscriberN
     state = aggregate.state
     identified = identified_in(standing_identification(state))
     held = None if identified is None else identified.number
-    return held, state.number if isinstance(state, AwaitingAnswer) else None
+    return held, state.number if type(state) is AwaitingAnswer else None

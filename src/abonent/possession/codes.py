@@ -32,9 +32,9 @@ class OneTimeCodes:
     features: PossessionFeatures = field(init=False)
     """The comparison is local: its verdict is committed together with the charge."""
 
-    @features.default
-    def _features(self) -> PossessionFeatures:
-        return PossessionFeatures(local=True, prompt=self.prompt)
+    def __attrs_post_init__(self) -> None:
+        features = PossessionFeatures(local=True, prompt=self.prompt)
+        object.__setattr__(self, "features", features)
 
     @property
     def test_double(self) -> bool:
