@@ -23,6 +23,7 @@ from attrs import field, frozen
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from abonent.core.numbers import SubscriberNumber
@@ -146,8 +147,8 @@ class _Purposes:
 
     row: AESGCM
     query: AESGCM
-    index: hmac.HMAC
-    code: hmac.HMAC
+    index: HMAC
+    code: HMAC
 
 
 def _purposes(root: bytes) -> _Purposes:
@@ -158,16 +159,16 @@ def _purposes(root: bytes) -> _Purposes:
     return _Purposes(
         row=AESGCM(derive("row")),
         query=AESGCM(derive("query")),
-        index=hmac.new(derive("index"), digestmod="sha256"),
-        code=hmac.new(derive("code"), digestmod="sha256"),
+        index=HMAC(derive("index"), SHA256()),
+        code=HMAC(derive("code"), SHA256()),
     )
 
 
-def _mac(keyed: hmac.HMAC, *parts: bytes) -> bytes:
+def _mac(keyed: HMAC, *parts: bytes) -> bytes:
     """Hash a message under a key, of which `keyed` has seen no message yet."""
     mac = keyed.copy()
     mac.update(b"\0".join(parts))
-    return mac.digest()
+    return mac.finalize()
 
 
 class Keyring:

@@ -189,7 +189,7 @@ def test_key_providers_and_rings_show_ids_only(tmp_path: Path, monkeypatch: pyte
 
 
 def derived_key(purpose: str) -> bytes:
-    """A key as the ring derives it; the ring keeps none as bytes."""
+    """A key as the ring derives it (RFC 5869)."""
     info = f"abonent/1/{purpose}".encode()
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(ROOT)
 
