@@ -75,10 +75,8 @@ class _AnyVersion(Struct, frozen=True, array_like=True):
     version: int
 
 
-def _number_packed(value: Any) -> int:
-    if isinstance(value, SubscriberNumber):
-        return int(value.e164[1:])
-    raise TypeError(f"{type(value).__name__} is not stored")
+def _number_packed(value: SubscriberNumber) -> int:
+    return int(value.e164[1:])
 
 
 def _number(_: type[Any], value: Any) -> SubscriberNumber:
