@@ -24,6 +24,7 @@ from attrs import field, frozen
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from abonent.core.numbers import SubscriberNumber
@@ -144,12 +145,12 @@ def _keys_from_json(text: str, source: str) -> Keys:
 
 @frozen(repr=False)
 class _Purposes:
-    """The keys of one root, one for each purpose; ciphers are built once."""
+    """The keys of one root, one for each purpose; ciphers and hashes are keyed once."""
 
     row: AESGCM
     query: AESGCM
-    index: bytes
-    code: bytes
+    index: HMAC
+    code: HMAC
 
 
 def _purposes(root: bytes) -> _Purposes:
@@ -160,9 +161,16 @@ def _purposes(root: bytes) -> _Purposes:
     return _Purposes(
         row=AESGCM(derive("row")),
         query=AESGCM(derive("query")),
-        index=derive("index"),
-        code=derive("code"),
+        index=HMAC(derive("index"), SHA256()),
+        code=HMAC(derive("code"), SHA256()),
     )
+
+
+def _mac(keyed: HMAC, *parts: bytes) -> bytes:
+    """Hash a message under a key, of which `keyed` has seen no message yet."""
+    mac = keyed.copy()
+    mac.update(b"\0".join(parts))
+    return mac.finalize()
 
 
 class Keyring:
@@ -190,8 +198,8 @@ class Keyring:
     # indexes
 
     def _tags(self, purpose: bytes, text: str) -> tuple[bytes, ...]:
-        message = b"\0".join((purpose, self._messenger, text.encode()))
-        return tuple(hmac.digest(key, message, "sha256")[:TAG_LENGTH] for key in self._indexes)
+        parts = (purpose, self._messenger, text.encode())
+        return tuple([_mac(keyed, *parts)[:TAG_LENGTH] for keyed in self._indexes])
 
     def user_tags(self, user_id: str) -> tuple[bytes, ...]:
         """Return the keyed hashes of a user id under every live key, the current one first."""
@@ -253,7 +261,7 @@ class Keyring:
 
     def stranger_key(self) -> bytes:
         """Return the subject key under which answers that belong to nobody are journaled."""
-        return hmac.digest(self._sealing.code, b"strangers\0" + self._messenger, "sha256")
+        return _mac(self._sealing.code, b"strangers", self._messenger)
 
     # query ids
 
@@ -292,8 +300,8 @@ class Keyring:
         purposes = self._purposes.get(key_id)
         if purposes is None:
             raise KeyUnavailable(f"a code was issued under key {key_id}", key_id=key_id)
-        parts = (b"code", self._messenger, claim.encode(), number.e164.encode(), b"%d" % issue)
-        digest = hmac.digest(purposes.code, b"\0".join(parts), "sha256")
+        issued = (claim.encode(), number.e164.encode(), b"%d" % issue)
+        digest = _mac(purposes.code, b"code", self._messenger, *issued)
         # 128 bits make the bias of the remainder smaller than 2**-94.
         value = int.from_bytes(digest[:16], "big") % 10**digits
         return OneTimeCode(f"{value:0{digits}d}")

@@ -247,6 +247,7 @@ def claimed(**changes: Any) -> NumberClaimed:
         "rules": "1801",
         "locale": "ru",
         "expires_at": NOW + DAY,
+        "older_tags": (),
     }
     return NumberClaimed(**(fields | changes))
 

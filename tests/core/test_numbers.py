@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from phonenumbers import PhoneNumber
 
-from abonent.core.numbers import ParsedNumber, SubscriberNumber, parse_number
+from abonent.core.numbers import ParsedNumber, SubscriberNumber, _parse, parse_number
 from abonent.errors import (
     InvalidNumber,
     InvalidValue,
@@ -208,3 +209,14 @@ def test_a_number_does_not_show():
     assert f"{X:>40}".endswith(repr(X))
     assert 40 == len(f"{X:>40}")
     assert X < SubscriberNumber("+79161234568")
+
+
+@pytest.mark.parametrize("region", ["RU", "KZ", "US"])
+def test_a_russian_mobile_number_needs_no_parsing(region):
+    """In its one spelling it is read as parsing would read it, in whatever country."""
+    for code in range(900, 1000):
+        for rest in (0, 1234567, 8000000, 9999999):
+            number = f"+7{code}{rest:07d}"
+            expected = (PhoneNumber(country_code=7, national_number=int(number[2:])), "RU")
+            assert expected == _parse(number, region)
+            assert number == parse_number(number, default_region=region).number.e164

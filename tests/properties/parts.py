@@ -201,6 +201,8 @@ def field_names(value: Any) -> tuple[str, ...]:
     """The names of a record's fields, however the record is made."""
     if isinstance(value, Struct):
         return value.__struct_fields__
+    if isinstance(value, SubscriberNumber):
+        return ("e164",)
     if attrs.has(type(value)):
         return tuple(each.name for each in attrs.fields(type(value)))
     return ()

@@ -20,7 +20,6 @@ from typing import Any
 from msgspec import Struct
 
 from abonent import MessengerKind, Notice, NoticeKind, Reason, SubscriberNumber
-from abonent import records as stored
 from abonent.core import states
 from abonent.core.events import EVENTS
 from abonent.core.owed import Gate
@@ -54,8 +53,9 @@ def describe(value: Any) -> Any:
 
 def layout() -> dict[str, list[str]]:
     """Tag, name and field order of every shape."""
+    kinds = (*STATES, states.Attempt, states.Debt, states.LiveCode, *EVENTS)
     return {
-        str(tag): [kind.__name__, *kind.__struct_fields__] for tag, kind in stored._TAGS.items()
+        str(kind.__struct_config__.tag): [kind.__name__, *kind.__struct_fields__] for kind in kinds
     }
 
 

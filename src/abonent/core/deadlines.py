@@ -37,21 +37,21 @@ def settle(course: Course, until: datetime, at: datetime) -> None:
 def _due(aggregate: Aggregate, until: datetime, at: datetime) -> Event | None:
     state = aggregate.state
     found: list[tuple[datetime, Event]] = []
-    if isinstance(state, ProvingPossession):
+    if type(state) is ProvingPossession:
         if state.expires_at <= until:
             found.append((state.expires_at, not_passed(at, Reason.CLAIM_EXPIRED, state.expires_at)))
         if state.code is not None and state.code.expires_at <= until:
             expired = CodeExpired(at=at, claim=state.claim, issue=state.code.issue)
             found.append((state.code.expires_at, expired))
-    elif isinstance(state, AwaitingAnswer):
+    elif type(state) is AwaitingAnswer:
         if state.due <= until:
             found.append((state.due, not_passed(at, Reason.NO_ANSWER, state.due)))
-    elif isinstance(state, Forgotten):
+    elif type(state) is Forgotten:
         wake = None if aggregate.debts else wakes_at(aggregate)
         if wake is not None and wake <= until:
             found.append((wake, TombstoneCleared(at=at)))
     standing = standing_identification(state)
-    if isinstance(standing, ReidentificationDue) and standing.due <= until:
+    if type(standing) is ReidentificationDue and standing.due <= until:
         found.append((standing.due, Lapsed(at=at, due=standing.due)))
     return min(found, key=lambda each: each[0])[1] if found else None
 

@@ -9,11 +9,9 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
-from msgspec import Struct
-
 from abonent.core.budgets import Instants
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.states import Basis, Debt, EffectKind, NoticeKind, Reason
+from abonent.core.states import Basis, Debt, EffectKind, Kept, NoticeKind, Reason
 
 
 class Outcome(Enum):
@@ -46,7 +44,7 @@ class Ignored(Enum):
     """Re-identification is due already, for no lighter a cause."""
 
 
-class NumberClaimed(Struct, frozen=True, kw_only=True):
+class NumberClaimed(Kept, frozen=True, kw_only=True, tag=32):
     """A user claimed a number. `operator` serves it as far as the router knows.
 
     `older_tags` are the number's indexes under keys that were current before; what was counted
@@ -62,10 +60,10 @@ class NumberClaimed(Struct, frozen=True, kw_only=True):
     rules: str
     locale: str
     expires_at: datetime
-    older_tags: tuple[bytes, ...] = ()
+    older_tags: tuple[bytes, ...]
 
 
-class CodeIssued(Struct, frozen=True, kw_only=True):
+class CodeIssued(Kept, frozen=True, kw_only=True, tag=33):
     """A code was issued; it is derived under `key_id` and never stored."""
 
     at: datetime
@@ -75,7 +73,7 @@ class CodeIssued(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class AttemptStarted(Struct, frozen=True, kw_only=True):
+class AttemptStarted(Kept, frozen=True, kw_only=True, tag=34):
     """A try of something owed begins; if nothing is heard of it, it is made again at `next_try`."""
 
     at: datetime
@@ -84,7 +82,7 @@ class AttemptStarted(Struct, frozen=True, kw_only=True):
     next_try: datetime
 
 
-class AttemptFailed(Struct, frozen=True, kw_only=True):
+class AttemptFailed(Kept, frozen=True, kw_only=True, tag=35):
     """A try of something owed failed; `cause` is the stable code of the error."""
 
     at: datetime
@@ -94,7 +92,7 @@ class AttemptFailed(Struct, frozen=True, kw_only=True):
     next_try: datetime
 
 
-class CodeSent(Struct, frozen=True, kw_only=True):
+class CodeSent(Kept, frozen=True, kw_only=True, tag=36):
     """The sender took the code. `opaque` is what it wants handed back."""
 
     at: datetime
@@ -103,7 +101,7 @@ class CodeSent(Struct, frozen=True, kw_only=True):
     opaque: bytes
 
 
-class CodeExpired(Struct, frozen=True, kw_only=True):
+class CodeExpired(Kept, frozen=True, kw_only=True, tag=37):
     """The time of a code ran out; a right one is refused like a wrong one from now on."""
 
     at: datetime
@@ -111,7 +109,7 @@ class CodeExpired(Struct, frozen=True, kw_only=True):
     issue: int
 
 
-class ProofTried(Struct, frozen=True, kw_only=True):
+class ProofTried(Kept, frozen=True, kw_only=True, tag=38):
     """A try was admitted and charged, before its verdict is known (P2)."""
 
     at: datetime
@@ -119,14 +117,14 @@ class ProofTried(Struct, frozen=True, kw_only=True):
     tag: bytes
 
 
-class ProofFailed(Struct, frozen=True, kw_only=True):
+class ProofFailed(Kept, frozen=True, kw_only=True, tag=39):
     """The verdict on a charged try was no. The charge stays."""
 
     at: datetime
     claim: str
 
 
-class PossessionProven(Struct, frozen=True, kw_only=True):
+class PossessionProven(Kept, frozen=True, kw_only=True, tag=40):
     """The verdict was yes: the code is used up (P6) and the charge of `tried_at` is taken back."""
 
     at: datetime
@@ -135,7 +133,7 @@ class PossessionProven(Struct, frozen=True, kw_only=True):
     tried_at: datetime
 
 
-class OperatorAsked(Struct, frozen=True, kw_only=True):
+class OperatorAsked(Kept, frozen=True, kw_only=True, tag=41):
     """The serving operator was asked. `at` is when; the answer counts until `due`, inclusive."""
 
     at: datetime
@@ -149,7 +147,7 @@ class OperatorAsked(Struct, frozen=True, kw_only=True):
     rules: str
 
 
-class AnswerDeferred(Struct, frozen=True, kw_only=True):
+class AnswerDeferred(Kept, frozen=True, kw_only=True, tag=42):
     """The operator will answer later."""
 
     at: datetime
@@ -157,7 +155,7 @@ class AnswerDeferred(Struct, frozen=True, kw_only=True):
     opaque: bytes
 
 
-class AnswerReceived(Struct, frozen=True, kw_only=True):
+class AnswerReceived(Kept, frozen=True, kw_only=True, tag=43):
     """The operator answered in time. `at` is when we received it, by our clock."""
 
     at: datetime
@@ -166,7 +164,7 @@ class AnswerReceived(Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class Passed(Struct, frozen=True, kw_only=True):
+class Passed(Kept, frozen=True, kw_only=True, tag=44):
     """The user is identified."""
 
     at: datetime
@@ -180,7 +178,7 @@ class Passed(Struct, frozen=True, kw_only=True):
     rules: str
 
 
-class IdentificationNotPassed(Struct, frozen=True, kw_only=True):
+class IdentificationNotPassed(Kept, frozen=True, kw_only=True, tag=45):
     """An accepted claim ended without passing. What stood behind it may stand on."""
 
     at: datetime
@@ -189,7 +187,7 @@ class IdentificationNotPassed(Struct, frozen=True, kw_only=True):
     retry_at: datetime | None
 
 
-class CodeRecorded(Struct, frozen=True, kw_only=True):
+class CodeRecorded(Kept, frozen=True, kw_only=True, tag=46):
     """The operator acknowledged that it recorded messenger and identification code."""
 
     at: datetime
@@ -197,7 +195,7 @@ class CodeRecorded(Struct, frozen=True, kw_only=True):
     code: str
 
 
-class RecordWithdrawn(Struct, frozen=True, kw_only=True):
+class RecordWithdrawn(Kept, frozen=True, kw_only=True, tag=47):
     """The operator acknowledged that it removed its record."""
 
     at: datetime
@@ -205,7 +203,7 @@ class RecordWithdrawn(Struct, frozen=True, kw_only=True):
     code: str
 
 
-class DebtGivenUp(Struct, frozen=True, kw_only=True):
+class DebtGivenUp(Kept, frozen=True, kw_only=True, tag=48):
     """Something owed was tried for as long as the policy says and is given up: an alarm (P15)."""
 
     at: datetime
@@ -214,7 +212,7 @@ class DebtGivenUp(Struct, frozen=True, kw_only=True):
     code: str
 
 
-class NoticeReceived(Struct, frozen=True, kw_only=True):
+class NoticeReceived(Kept, frozen=True, kw_only=True, tag=49):
     """The operator gave a notice that counts."""
 
     at: datetime
@@ -224,7 +222,7 @@ class NoticeReceived(Struct, frozen=True, kw_only=True):
     happened_at: datetime | None
 
 
-class ReidentificationRequired(Struct, frozen=True, kw_only=True):
+class ReidentificationRequired(Kept, frozen=True, kw_only=True, tag=50):
     """The user has to be identified anew until `due`, inclusive."""
 
     at: datetime
@@ -233,20 +231,20 @@ class ReidentificationRequired(Struct, frozen=True, kw_only=True):
     due: datetime
 
 
-class Displaced(Struct, frozen=True, kw_only=True):
+class Displaced(Kept, frozen=True, kw_only=True, tag=51):
     """Somebody who proved possession later was identified by the same number."""
 
     at: datetime
 
 
-class Lapsed(Struct, frozen=True, kw_only=True):
+class Lapsed(Kept, frozen=True, kw_only=True, tag=52):
     """The time to identify anew ran out; the older identification is gone."""
 
     at: datetime
     due: datetime
 
 
-class LateAnswerIgnored(Struct, frozen=True, kw_only=True):
+class LateAnswerIgnored(Kept, frozen=True, kw_only=True, tag=53):
     """An answer changed nothing, and why."""
 
     at: datetime
@@ -256,7 +254,7 @@ class LateAnswerIgnored(Struct, frozen=True, kw_only=True):
     why: Ignored
 
 
-class StaleNoticeIgnored(Struct, frozen=True, kw_only=True):
+class StaleNoticeIgnored(Kept, frozen=True, kw_only=True, tag=54):
     """A notice changed nothing, and why."""
 
     at: datetime
@@ -267,7 +265,7 @@ class StaleNoticeIgnored(Struct, frozen=True, kw_only=True):
     why: Ignored
 
 
-class NumberDisclosed(Struct, frozen=True, kw_only=True):
+class NumberDisclosed(Kept, frozen=True, kw_only=True, tag=55):
     """The number was given to a third party, under a consent given at `consent_at`."""
 
     at: datetime
@@ -276,7 +274,7 @@ class NumberDisclosed(Struct, frozen=True, kw_only=True):
     consent_at: datetime
 
 
-class UserForgotten(Struct, frozen=True, kw_only=True):
+class UserForgotten(Kept, frozen=True, kw_only=True, tag=56):
     """The first event of a new subject: only this much is left of the user who was forgotten."""
 
     at: datetime
@@ -285,7 +283,7 @@ class UserForgotten(Struct, frozen=True, kw_only=True):
     sends: Instants
 
 
-class TombstoneCleared(Struct, frozen=True, kw_only=True):
+class TombstoneCleared(Kept, frozen=True, kw_only=True, tag=57):
     """The budgets that outlived a forgotten user have run out."""
 
     at: datetime

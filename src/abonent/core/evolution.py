@@ -98,7 +98,7 @@ S = TypeVar("S", bound=State)
 
 def _expect(aggregate: Aggregate, event: Event, state: type[S]) -> S:
     """Narrow the state to the one that the table promised."""
-    if not isinstance(aggregate.state, state):
+    if type(aggregate.state) is not state:
         raise _refused(type(aggregate.state), type(event))
     return aggregate.state
 

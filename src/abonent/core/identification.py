@@ -55,10 +55,10 @@ def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
         CallerError: the command cannot be right in this state; nothing changed.
     """
     course = Course(aggregate, terrain)
-    performed = isinstance(command, _PERFORMED)
+    performed = type(command) in _PERFORMED
     if performed:
         give_up(course, command.at)
-    if isinstance(command, Tick):
+    if type(command) is Tick:
         settle(course, command.settled, command.at)
     else:
         # A command at an instant sees every earlier instant settled (step 1).
@@ -69,7 +69,7 @@ def decide(aggregate: Aggregate, command: Command, terrain: Terrain) -> Step:
     return Step(events=tuple(course.events), aggregate=course.aggregate, effects=effects)
 
 
-_PERFORMED: Final = (Tick, Claim, JudgeProof, GiveAnswer, HearNotice)
+_PERFORMED: Final = frozenset({Tick, Claim, JudgeProof, GiveAnswer, HearNotice})
 
 
 def _hear(course: Course, command: HearNotice) -> None:

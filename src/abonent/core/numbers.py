@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import total_ordering
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from abonent.errors import (
     InvalidNumber,
@@ -25,17 +26,12 @@ if TYPE_CHECKING:
 _E164: Final = re.compile(r"\+[1-9][0-9]{4,14}", re.ASCII)
 _LONGEST_INPUT: Final = 64
 _TRUNK_8: Final = re.compile(r"8(?=9[0-9]{9}$)", re.ASCII)
+_RUSSIAN_MOBILE: Final = re.compile(r"\+7(9[0-9]{9})", re.ASCII)
 _PLAIN: Final = re.compile(r"[+0-9]+", re.ASCII)
 _SEPARATORS: Final = str.maketrans("", "", " -()./\u00a0\u2010\u2011\u2012\u2013\u2014\u2009\u202f")
 
 
-def _is_e164(_: object, attribute: object, value: str) -> None:
-    if not _E164.fullmatch(value):
-        message = "a SubscriberNumber takes E.164 text; use parse_number for what people type"
-        raise InvalidValue(message)
-
-
-@frozen(repr=False, order=True)
+@total_ordering
 class SubscriberNumber:
     """A mobile number in E.164, such as the one that `e164` returns.
 
@@ -45,10 +41,33 @@ class SubscriberNumber:
         InvalidValue: the text is not `+` and 5 to 15 digits (ITU-T E.164, 6.2.1).
     """
 
-    e164: str = field(validator=_is_e164)
+    # Not a record: as one it would be stored by its fields instead of as a number.
+    __slots__ = ("_e164",)
+
+    def __init__(self, e164: str) -> None:
+        if not _E164.fullmatch(e164):
+            message = "a SubscriberNumber takes E.164 text; use parse_number for what people type"
+            raise InvalidValue(message)
+        self._e164 = e164
+
+    @property
+    def e164(self) -> str:
+        """The number as `+` and digits."""
+        return self._e164
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SubscriberNumber):
+            return NotImplemented
+        return self._e164 == other._e164
+
+    def __lt__(self, other: SubscriberNumber) -> bool:
+        return self._e164 < other._e164
+
+    def __hash__(self) -> int:
+        return hash(self._e164)
 
     def __repr__(self) -> str:
-        return f"SubscriberNumber(…{self.e164[-2:]})"
+        return f"SubscriberNumber(…{self._e164[-2:]})"
 
     __str__ = __repr__
 
@@ -90,20 +109,12 @@ def parse_number(
     from phonenumbers import PhoneNumberType as Kind
 
     compact = _compact(text, default_region)
-    try:
-        parsed = phonenumbers.parse(compact, default_region)
-    except phonenumbers.NumberParseException as error:
-        kind = phonenumbers.NumberParseException
-        if error.error_type == kind.INVALID_COUNTRY_CODE:
-            raise InvalidNumber("the country code is missing or unknown") from None
-        raise InvalidNumber("this is not a phone number") from None
-    if parsed.extension:
-        raise NumberHasExtension("a subscriber number has no extension")
-    if any(each.isalpha() for each in compact.partition(";")[0]):
-        raise InvalidNumber("letters are not read as digits")  # a typo would be somebody's number
-    region = phonenumbers.region_code_for_number(parsed)
-    if region is None:
-        region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    if mobile := _RUSSIAN_MOBILE.fullmatch(compact):
+        # Already as parsing would leave it, and parsing takes most of the time.
+        parsed = phonenumbers.PhoneNumber(country_code=7, national_number=int(mobile[1]))
+        region = "RU"
+    else:
+        parsed, region = _parse(compact, default_region)
     if regions is not None and region not in regions:
         raise NumberNotAllowed(f"numbers of region {region} are not accepted", region=region)
     line = phonenumbers.number_type(parsed)
@@ -119,6 +130,27 @@ def parse_number(
     if not _E164.fullmatch(e164):  # some plans have numbers that are longer than E.164 allows
         raise InvalidNumber("too short or too long for its country")
     return ParsedNumber(number=SubscriberNumber(e164), unlisted=unlisted)
+
+
+def _parse(compact: str, default_region: str) -> tuple[PhoneNumber, str]:
+    """Return the number and the region that it belongs to."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(compact, default_region)
+    except phonenumbers.NumberParseException as error:
+        kind = phonenumbers.NumberParseException
+        if error.error_type == kind.INVALID_COUNTRY_CODE:
+            raise InvalidNumber("the country code is missing or unknown") from None
+        raise InvalidNumber("this is not a phone number") from None
+    if parsed.extension:
+        raise NumberHasExtension("a subscriber number has no extension")
+    if any(each.isalpha() for each in compact.partition(";")[0]):
+        raise InvalidNumber("letters are not read as digits")  # a typo would be somebody's number
+    region = phonenumbers.region_code_for_number(parsed)
+    if region is None:
+        region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return parsed, region
 
 
 def _compact(text: str, default_region: str) -> str:

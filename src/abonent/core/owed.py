@@ -90,7 +90,7 @@ def owed(aggregate: Aggregate, now: datetime) -> tuple[Effect, ...]:
 
 def _owed(aggregate: Aggregate, now: datetime) -> Iterator[Effect]:
     state = aggregate.state
-    if isinstance(state, ProvingPossession):
+    if type(state) is ProvingPossession:
         code = state.code
         if code is not None and code.sending is not None and code.sending.next_try <= now:
             yield SendCode(
@@ -102,7 +102,7 @@ def _owed(aggregate: Aggregate, now: datetime) -> Iterator[Effect]:
                 locale=state.locale,
                 tries=code.sending.tries,
             )
-    elif isinstance(state, AwaitingAnswer):
+    elif type(state) is AwaitingAnswer:
         asking = state.asking
         if asking is not None and asking.next_try <= now:
             yield AskOperator(
@@ -152,31 +152,27 @@ def send_id(claim: str, issue: int) -> str:
 
 def wakes_at(aggregate: Aggregate) -> datetime | None:
     """Return the earliest instant at which this record must be looked at, if any (I10)."""
-    return min(_wakes(aggregate), default=None)
-
-
-def _wakes(aggregate: Aggregate) -> Iterator[datetime]:
     state = aggregate.state
-    if isinstance(state, ProvingPossession):
-        yield state.expires_at
+    wakes = [debt.attempt.next_try for debt in aggregate.debts]
+    if type(state) is ProvingPossession:
+        wakes.append(state.expires_at)
         if state.code is not None:
-            yield state.code.expires_at
+            wakes.append(state.code.expires_at)
             if state.code.sending is not None:
-                yield state.code.sending.next_try
-    elif isinstance(state, AwaitingAnswer):
-        yield state.due
+                wakes.append(state.code.sending.next_try)
+    elif type(state) is AwaitingAnswer:
+        wakes.append(state.due)
         if state.asking is not None:
-            yield state.asking.next_try
-    elif isinstance(state, Forgotten):
+            wakes.append(state.asking.next_try)
+    elif type(state) is Forgotten:
         counted = [instants[-1] for _, instants in aggregate.failures if instants]
         counted += aggregate.sends[-1:]
         if counted and not aggregate.debts:  # debts outlive budgets, and settle first
-            yield max(counted) + DAY
+            wakes.append(max(counted) + DAY)
     standing = standing_identification(state)
-    if isinstance(standing, ReidentificationDue):
-        yield standing.due
-    for debt in aggregate.debts:
-        yield debt.attempt.next_try
+    if type(standing) is ReidentificationDue:
+        wakes.append(standing.due)
+    return min(wakes, default=None)
 
 
 class Gate(Struct, frozen=True):
@@ -202,7 +198,7 @@ CANNOT_SAY = Gate(False, None, Reason.CANNOT_SAY)
 def gate(aggregate: Aggregate, now: datetime) -> Gate:
     """Answer whether this user may transmit messages at this instant (I1)."""
     state = aggregate.state
-    if isinstance(state, Identified):
+    if type(state) is Identified:
         return OPEN
     standing = standing_identification(state)
     if standing is None:
@@ -219,8 +215,8 @@ def _standing_gate(standing: Identified | ReidentificationDue, now: datetime) ->
 
 
 def _closed(state: State) -> Gate:
-    if isinstance(state, NotPassed):
+    if type(state) is NotPassed:
         return Gate(False, None, state.reason)
-    if isinstance(state, Forgotten):
+    if type(state) is Forgotten:
         return Gate(False, None, Reason.FORGOTTEN)
     return UNKNOWN_USER

@@ -6,7 +6,7 @@ applies what `decide` says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -236,9 +236,9 @@ class Draft:
         """Decide a command on a row; who is displaced by it is displaced in the same unit."""
         step = decide(held.aggregate, command, self._archive.terrain)
         for event in step.events:
-            if isinstance(event, Passed):
+            if type(event) is Passed:
                 self._displace(held, event)
-            elif isinstance(event, CodeIssued):
+            elif type(event) is CodeIssued:
                 self._count_send(step, event)
         return self._keep(held, step, command.at), step
 
@@ -382,41 +382,41 @@ class Draft:
             changes.append(AliasChange(subject_alias(change.before.subject), key, False))
         if is_kept and (renewed or not was_kept):
             changes.append(AliasChange(subject_alias(change.after.subject), key, True, True))
-        self._moved(changes, change, _held_number, holder_aliases, sole=True)
-        self._moved(changes, change, _asked_number, pending_aliases, sole=False)
+        was_held, was_asked = _numbers(change.before.aggregate)
+        held, asked = _numbers(change.after.aggregate)
+        if was_held != held:
+            changes += self._moved(key, was_held, held, holder_aliases, sole=True)
+        if was_asked != asked:
+            changes += self._moved(key, was_asked, asked, pending_aliases, sole=False)
         return changes
 
     def _moved(
         self,
-        changes: list[AliasChange],
-        change: _Change,
-        number_in: Callable[[Aggregate], SubscriberNumber | None],
+        key: bytes,
+        old: SubscriberNumber | None,
+        new: SubscriberNumber | None,
         aliases_of: Callable[[tuple[bytes, ...]], tuple[bytes, ...]],
         *,
         sole: bool,
-    ) -> None:
-        old, new = number_in(change.before.aggregate), number_in(change.after.aggregate)
-        if old == new:
-            return
-        key = change.after.key
+    ) -> Iterator[AliasChange]:
         if old is not None:
-            changes += [AliasChange(alias, key, False) for alias in aliases_of(self.tags(old))]
+            for alias in aliases_of(self.tags(old)):
+                yield AliasChange(alias, key, False)
         if new is not None:
-            changes += [AliasChange(alias, key, True, sole) for alias in aliases_of(self.tags(new))]
+            for alias in aliases_of(self.tags(new)):
+                yield AliasChange(alias, key, True, sole)
 
 
 def _is_empty(aggregate: Aggregate) -> bool:
     """A forgotten user of whom nothing is left needs no row."""
-    return isinstance(aggregate.state, Forgotten) and not (
+    return type(aggregate.state) is Forgotten and not (
         aggregate.debts or aggregate.failures or aggregate.sends
     )
 
 
-def _held_number(aggregate: Aggregate) -> SubscriberNumber | None:
-    identified = identified_in(standing_identification(aggregate.state))
-    return None if identified is None else identified.number
-
-
-def _asked_number(aggregate: Aggregate) -> SubscriberNumber | None:
+def _numbers(aggregate: Aggregate) -> tuple[SubscriberNumber | None, SubscriberNumber | None]:
+    """Return the number that is held, and the one about which an operator was asked."""
     state = aggregate.state
-    return state.number if isinstance(state, AwaitingAnswer) else None
+    identified = identified_in(standing_identification(state))
+    held = None if identified is None else identified.number
+    return held, state.number if type(state) is AwaitingAnswer else None

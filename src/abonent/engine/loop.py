@@ -260,7 +260,7 @@ class Loop:
 
     def _raise_alarms(self, events: Iterable[Event]) -> None:
         for each in events:
-            if isinstance(each, DebtGivenUp):
+            if type(each) is DebtGivenUp:
                 self._performer.raise_alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
 
     # --- routing ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ them, and they are never stored.
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from abonent.ports import (
     Begun,
@@ -29,11 +29,12 @@ class OneTimeCodes:
 
     sender: CodeSender
     prompt: bool = False
+    features: PossessionFeatures = field(init=False)
+    """The comparison is local: its verdict is committed together with the charge."""
 
-    @property
-    def features(self) -> PossessionFeatures:
-        """The comparison is local: its verdict is committed together with the charge."""
-        return PossessionFeatures(local=True, prompt=self.prompt)
+    def __attrs_post_init__(self) -> None:
+        features = PossessionFeatures(local=True, prompt=self.prompt)
+        object.__setattr__(self, "features", features)
 
     @property
     def test_double(self) -> bool:
