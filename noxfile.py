@@ -1,6 +1,7 @@
 """The gates. `nox` runs all of them; `nox -s tests` runs one; `nox -l` lists them.
 
-Default: lint, typing, tests, docs, search, world. By name only: crash, fuzz, mutation, browser, bench.
+Default: lint, typing, tests, docs, search, world.
+By name only: crash, fuzz, mutation, browser, bench.
 Arguments go to the command that a session runs: `nox -s world -- --seeds 10000`.
 """
 
@@ -21,7 +22,6 @@ nox.options.sessions = ["lint", "typing", "tests", "docs", "search", "world"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 WORKERS = min(4, os.cpu_count() or 1)
-BROWSER = ("tests/browser/report_in_chromium.py",)
 
 _wheels: list[Path] = []
 
@@ -69,7 +69,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Both type checkers over the library and over what its types promise."""
-    session.install(*group("typing"), *requirements("cli", "testing"))
+    session.install(*group("typing"), *requirements("cli", "report", "testing"))
     session.run("mypy")
     # By name, or it takes the environment that it finds in the checkout.
     session.run("basedpyright", "--pythonpath", str(Path(session.bin) / "python"))
@@ -81,7 +81,7 @@ def tests(session: nox.Session) -> None:
 
     With arguments, pytest gets just those: `nox -s tests -- tests/core -k budget`.
     """
-    install_wheel(session, "cli", "testing")
+    install_wheel(session, "cli", "report", "testing")
     session.install(*group("tests"))
     if session.posargs:
         session.run("python", "-m", "pytest", *session.posargs)
@@ -114,7 +114,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, with every warning an error."""
-    install_wheel(session, "cli", "testing")
+    install_wheel(session, "cli", "report", "testing")
     session.install(*group("docs"))
     target = ROOT / "docs" / "_build" / "html"
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", str(target))
@@ -162,10 +162,11 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def browser(session: nox.Session) -> None:
-    """The report of a simulated world, looked at in Chromium, which has to be installed."""
-    install_wheel(session, "cli", "report")
-    session.install(*group("browser"))
-    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or BROWSER))
+    """The report of a simulated world in a real Chromium, which the system has to have."""
+    install_wheel(session, "cli", "report", "testing")
+    session.install(*group("tests"), *group("browser"))
+    report = "tests/browser/report_in_chromium.py"
+    session.run("python", "-m", "pytest", report, *session.posargs)
 
 
 @nox.session(default=False)

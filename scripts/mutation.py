@@ -21,7 +21,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 from pathlib import Path
 from time import monotonic
@@ -115,7 +115,11 @@ def told(
 ) -> int:
     """Print the score by room and by operator; return the exit code."""
     print()
-    for kind in (lambda each: each.path.partition("/")[0], lambda each: each.operator):
+    kinds: list[Callable[[Mutant], str]] = [
+        lambda each: each.path.partition("/")[0],
+        lambda each: each.operator,
+    ]
+    for kind in kinds:
         by_kind = {kind(each) for each in (*killed, *survived)}
         for name in sorted(by_kind):
             dead = sum(kind(each) == name for each in killed)

@@ -25,7 +25,13 @@ from abonent.core.events import Event
 from abonent.core.evolution import evolve
 from abonent.core.owed import gate, wakes_at
 from abonent.core.standing import standing
-from abonent.core.states import BLANK, Aggregate
+from abonent.core.states import (
+    BLANK,
+    Aggregate,
+    AwaitingAnswer,
+    identified_in,
+    standing_identification,
+)
 from abonent.engine.archive import (
     Held,
     holder_aliases,
@@ -34,7 +40,6 @@ from abonent.engine.archive import (
     pending_aliases,
     subject_alias,
 )
-from abonent.engine.drafts import _asked_number, _held_number
 from abonent.errors import AbonentError
 from abonent.ports import Clock, Unit
 from abonent.records import decode_entry
@@ -189,11 +194,12 @@ def inconsistencies(identifier: Identifier, found: Contents) -> Iterator[str]:
     expected: dict[bytes, set[bytes]] = {}
     for held in _rows(identifier):
         aliases = [subject_alias(held.subject)]
-        held_number, asked_number = _held_number(held.aggregate), _asked_number(held.aggregate)
-        if held_number is not None:
-            aliases += holder_aliases(keyring.number_tags(held_number))
-        if asked_number is not None:
-            aliases += pending_aliases(keyring.number_tags(asked_number))
+        state = held.aggregate.state
+        identified = identified_in(standing_identification(state))
+        if identified is not None:
+            aliases += holder_aliases(keyring.number_tags(identified.number))
+        if isinstance(state, AwaitingAnswer):
+            aliases += pending_aliases(keyring.number_tags(state.number))
         for each in aliases:
             expected.setdefault(each, set()).add(held.key)
         wake, stored = wakes_at(held.aggregate), found.deadlines.get(held.key)

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not planted.findings:
         print(f"the planted fault was not found in {planted.executions} executions")
         return 2
-    print(f"planted fault found after {planted.executions} executions")
+    print(f"planted fault found after some {planted.executions} executions")
     each_gets = max(1, options.seconds // len(names))
     findings = 0
     for name in names:

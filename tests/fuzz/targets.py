@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 from attrs import field, frozen
 
 from abonent import records
@@ -272,11 +273,11 @@ TARGETS: Final = {
 
 
 def _unguarded(data: bytes) -> None:
-    """Read an entry as `decode_entry` does, without its guard against damage."""
-    with refusing(data, RecordDamaged, StoreNewer):
-        _, packed, _ = records._read(data, "a journal entry")
-        for each in packed:
-            records._unpack(each)
+    """Look into an entry as a reader without a guard against damage would."""
+    if not data:
+        return  # every fuzzer begins with it
+    version, events, _ = msgspec.msgpack.decode(data)
+    promise(version == records.VERSION and len(events) > 0, "not what was sealed")
 
 
 PLANTED: Final = Target("planted", _unguarded, lambda: _golden("entry"))

@@ -164,7 +164,7 @@ class Stage:
     # --- calls -----------------------------------------------------------------------------
 
     def call(self, caller: str, identifier: Identifier, name: str, *arguments: Any) -> Any:
-        """Make a call and note it; a refusal is a result, but nothing that is received is refused."""
+        """Make a call and note it. A refusal is a result; what is received is never refused."""
         self.seen.clear()
         at = self.clock.now()
         invoked = next(self._ticks)

@@ -91,6 +91,21 @@ def test_the_shortest_beginning_is_told():
     assert refused.prefix[1].steps[0].seen is Anything
 
 
+def test_what_was_tried_is_not_tried_again():
+    """Ten calls at once have 3,628,800 orders; the search looks at each set of them once."""
+    looked = 0
+
+    def outcomes(state: int) -> Iterable[tuple[int, object]]:
+        nonlocal looked
+        looked += 1
+        assert looked <= 2 * 10 * 2**10  # the search, and the shorter ones for the beginning
+        yield state, None
+
+    step = Step(name="nothing", outcomes=outcomes, seen=None)
+    calls = [call(n, 20, step) for n in range(10)]
+    assert isinstance(check([*calls, call(21, 22, read(1))], 0), Unexplained)
+
+
 # --- identification, by hand ----------------------------------------------------------------
 
 

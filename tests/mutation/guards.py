@@ -62,7 +62,7 @@ def _guards(node: ast.AST, names: tuple[str, ...], statement: ast.stmt | None) -
 def _deletions(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     match node:
         case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
-            conditions = [test]
+            conditions: list[ast.expr] = [test]
         case ast.comprehension(ifs=conditions):
             pass
         case ast.match_case(guard=ast.expr() as condition):

@@ -63,8 +63,9 @@ def _search(scope: str, bounds: Bounds) -> str | None:
 def _world(seed: str, bounds: Bounds) -> str | None:
     from abonent.simulation.world import run_world
 
-    size = {"days": bounds.days, "subscribers": bounds.subscribers, "shrink_tries": 0}
-    broken = run_world(seed=int(seed), **size).violation
+    broken = run_world(
+        seed=int(seed), days=bounds.days, subscribers=bounds.subscribers, shrink_tries=0
+    ).violation
     return None if broken is None else f"{broken.invariant}: {broken.what}"
 
 

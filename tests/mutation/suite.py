@@ -128,7 +128,7 @@ class Measured:
         ran = lines.get(mutant.line, frozenset())
         if mutant.at_import or _IMPORTED in ran:
             units = {each for each in self.seconds if each.startswith(STAGES[0])}
-            ran = units.union(*lines.values())
+            ran = frozenset(units).union(*lines.values())
         tests = ran - {_IMPORTED}
         return frozenset(each for each in tests if self.seconds[each] <= SLOWEST)
 

@@ -32,7 +32,16 @@ from abonent.core.states import (
     standing_identification,
 )
 from abonent.errors import AbonentError, Contended
-from abonent.ports import Answer, CodeMessage, Query, RecordEntry, Storage, Unit, WithdrawEntry
+from abonent.ports import (
+    Answer,
+    CodeMessage,
+    Entry,
+    Query,
+    RecordEntry,
+    Storage,
+    Unit,
+    WithdrawEntry,
+)
 from abonent.simulation import (
     Reply,
     SimulatedClock,
@@ -216,6 +225,7 @@ class Service(RuleBasedStateMachine):
         )
         self.failed: dict[tuple[str, SubscriberNumber], list[Any]] = {}
         self.unsure: dict[tuple[str, SubscriberNumber], int] = {}
+        self.read: list[Entry] = []
         self.said: list[str] = []
         self.notices = 0
         self.log = Heard()
@@ -406,6 +416,14 @@ class Service(RuleBasedStateMachine):
         super().check_invariants(settings, output, runtimes)
         if hasattr(self, "world") and self.focus in ("", "I6"):
             self.check_failures()
+        if hasattr(self, "world") and self.focus in ("", "I12"):
+            self.check_journal()
+
+    def check_journal(self) -> None:
+        """What was read of the journal before is still there, in its place."""
+        journal = self.store.inner.journal("m", 0, 100_000)
+        assert journal[: len(self.read)] == self.read, "I12: the journal was rewritten"
+        self.read = journal
 
     def check_failures(self) -> None:
         for (user, number), instants in self.failed.items():

@@ -61,6 +61,11 @@ def test_i9_nothing_is_shown_or_stored_in_the_clear():
     hold("I9", 80)
 
 
+def test_i12_a_journal_is_only_extended():
+    """I12: no entry that was committed is changed, removed or moved, whatever died when."""
+    hold("I12", 60)
+
+
 def test_i11_an_identification_code_names_one_identification():
     """I11: no code is ever given for two numbers, and each has 128 random bits."""
     hold("I11", 60)

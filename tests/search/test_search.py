@@ -120,14 +120,15 @@ def two_holders(patch: pytest.MonkeyPatch) -> None:
 
 def asleep(patch: pytest.MonkeyPatch) -> None:
     """What waits for an answer does not wake for its deadline."""
-    wakes = owed._wakes
+    wakes_at = core.wakes_at
 
-    def later(aggregate: Aggregate) -> Iterator[Any]:
+    def later(aggregate: Aggregate) -> Any:
         state = aggregate.state
-        due = getattr(state, "due", None)
-        return (each for each in wakes(aggregate) if each != due)
+        if isinstance(state, AwaitingAnswer) and state.asking is not None:
+            return state.asking.next_try
+        return wakes_at(aggregate)
 
-    patch.setattr(owed, "_wakes", later)
+    patch.setattr(core, "wakes_at", later)
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,7 @@ class Policy:
     """How long a record or withdrawal is retried before it is given up with an alarm (P15)."""
     settle_after: timedelta = field(default=timedelta(seconds=1), validator=_positive)
     """How long after a deadline a sweep settles it, so that an answer in time is not overtaken."""
-    flush_within: timedelta | None = field(
-        default=timedelta(milliseconds=200), validator=_positive
-    )
+    flush_within: timedelta | None = field(default=timedelta(milliseconds=200), validator=_positive)
     """How long an outcome that nobody waits for may stay uncommitted; a thread of the identifier
     sees to it. None: it rides with the next call or sweep, and no such thread is started."""
 

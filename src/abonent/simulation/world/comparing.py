@@ -30,6 +30,11 @@ _STANDING: Final = {
 }
 
 
+def standing_of(account: Account) -> Status:
+    """Return the standing of a user, by the account."""
+    return Status.UNIDENTIFIED if account.gone else _STANDING[state_of(account)]
+
+
 def state_of(account: Account) -> str:
     """Return the name of the state that an account stands for."""
     if account.trial is not None:
@@ -142,7 +147,7 @@ def compare_standing(
     if account is None or account.gone:
         insist("I1", told.status is Status.UNIDENTIFIED, "somebody stands who is not known")
         return
-    insist("I1", told.status is _STANDING[state_of(account)], "the standing is wrong")
+    insist("I1", told.status is standing_of(account), "the standing is wrong")
     holding, trial = account.holding, account.trial
     is_open = holding is not None and holding.open_at(at)
     insist("I1", told.gate.open is is_open, "the standing's gate is wrong")

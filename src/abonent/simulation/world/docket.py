@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from abonent.core import events as told
-from abonent.core.events import Event
+from abonent.core.events import Event, Ignored
 from abonent.core.parties import MessengerKind
 from abonent.core.states import EffectKind
 from abonent.simulation.world.ledger import Account, Question, Trial
@@ -39,6 +39,11 @@ Passes = Sequence[tuple[Account, told.Passed]]
 def rules_at(at: datetime) -> str | None:
     """Return the rule set in force at an instant, by its id."""
     return next(name for name, starts in reversed(_RULES) if starts <= at)
+
+
+def words(why: Ignored) -> str:
+    """Return the words for why an answer or notice changed nothing."""
+    return why.value.replace("_", " ")
 
 
 class Docket:

@@ -6,15 +6,19 @@ never happen, and nobody would notice.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import attrs
 from attrs import Attribute, field, frozen
 
 from abonent.errors import CallerError, InvalidValue
+
+_DIGITS: Final = re.compile(r"[0-9]{5,}")
+"""What may be somebody's number is not quoted so far."""
 
 
 class FaultsFileError(CallerError):
@@ -120,7 +124,8 @@ class Faults:
         known = {each.name for each in attrs.fields(cls)}
         unknown = [name for name in rates if name not in known]
         if unknown:
-            raise FaultsFileError(f"{path.name} names no fault: {', '.join(unknown)}")
+            shown = ", ".join(_DIGITS.sub("…", name) for name in unknown)
+            raise FaultsFileError(f"{path.name} names what is no fault: {shown}")
         try:
             return cls(**rates)
         except InvalidValue as error:

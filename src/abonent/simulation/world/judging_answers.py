@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from abonent.core import events as told
 from abonent.core.events import Event, Ignored, Outcome
 from abonent.core.states import Basis, EffectKind, Reason
-from abonent.simulation.world.docket import ANSWER_TIME, Docket, Passes
+from abonent.simulation.world.docket import ANSWER_TIME, Docket, Passes, words
 from abonent.simulation.world.ledger import DAY, Account, Due, Holding, Question
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class AnswersJudge(Docket):
         )
         if account.forgotten:
             self._watch.saw("an answer after forgetting")
-        self._watch.saw(f"an answer that was {event.why.value}")
+        if event.why is Ignored.LATE:
+            self._watch.answered_late(event.query_id, event.at)
+        self._watch.saw(f"an answer ignored: {words(event.why)}")
 
     def _passed(self, book: Book, account: Account, event: told.Passed) -> None:
         trial, last = account.trial, self._last
@@ -149,7 +151,7 @@ class AnswersJudge(Docket):
             case Reason.NO_ANSWER:
                 why = question is not None and event.at > question.due == event.due
                 if question is not None:
-                    self._watch.answered(question, None)
+                    self._watch.unanswered(question)
             case Reason.CLAIM_EXPIRED:
                 why = question is None and event.at > trial.expires_at == event.due
             case Reason.TOO_MANY_FAILURES:

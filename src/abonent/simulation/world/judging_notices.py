@@ -12,7 +12,7 @@ from abonent.core import events as told
 from abonent.core.events import Ignored
 from abonent.core.states import Reason
 from abonent.ports import Notice
-from abonent.simulation.world.docket import ANEW_TIME, Docket
+from abonent.simulation.world.docket import ANEW_TIME, Docket, words
 from abonent.simulation.world.ledger import DAY, GRACE, Account, Holding
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class NoticesJudge(Docket):
             expected = on_question if holding is None else on_holding
             account.heard.append((event.operator, event.notice_id))
         self._insist("I4", event.why is expected, "a notice is ignored for a wrong reason")
-        self._watch.saw(f"a notice that was {event.why.value}")
+        self._watch.saw(f"a notice ignored: {words(event.why)}")
 
     def _lapsed(self, book: Book, account: Account, event: told.Lapsed) -> None:
         holding = account.holding

@@ -25,7 +25,7 @@ from abonent.ports import CodeMessage, LateAnswer, Notice, Storage
 from abonent.simulation.world.agenda import Agenda, Chance
 from abonent.simulation.world.books import Call
 from abonent.simulation.world.carriers import Carrier
-from abonent.simulation.world.comparing import compare_standing, state_of
+from abonent.simulation.world.comparing import compare_standing, standing_of
 from abonent.simulation.world.faults import Faults
 from abonent.simulation.world.ground import OPERATORS, Ground
 from abonent.simulation.world.incidents import enter_incidents
@@ -196,7 +196,6 @@ class World:
 
     def _rest(self) -> None:
         """Nothing goes wrong any more: what is owed is performed, and what is stored is right."""
-        self.watch.still_exposed()
         self.faults = Faults.none()
         for service in self.services:
             service.shut_until = self.agenda.now
@@ -211,6 +210,7 @@ class World:
             carrier.recover()
         self.agenda.run(self.agenda.now + _TO_REST)
         self._check()
+        self.watch.still_open()
         for service in self.services:
             check_at_rest(self, service)
             self._check()
@@ -220,7 +220,7 @@ class World:
         is_open = 0
         for book in self.watch.books():
             for account in book.accounts.values():
-                states[state_of(account)] += 1
+                states[standing_of(account).value] += 1
                 holding = account.holding
                 is_open += holding is not None and holding.open_at(self.agenda.now)
         self.samples.append(Sample(at=self.agenda.now, states=dict(states), open=is_open))

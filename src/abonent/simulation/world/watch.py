@@ -61,6 +61,7 @@ class Watch:
         self.exposures: list[Exposure] = []
         self.judge: Judge = Judge(self)
         self._exposed: dict[tuple[str, str], tuple[SubscriberNumber, str, datetime]] = {}
+        self._unanswered: dict[str, Question] = {}
         self._before: dict[SubscriberNumber, tuple[Account, Holding]] = {}
         self._expected: list[tuple[Account, type[Event]]] = []
         self._books: dict[str, Book] = {}
@@ -245,12 +246,22 @@ class Watch:
 
     # figures
 
-    def answered(self, question: Question, at: datetime | None) -> None:
-        """Note how long an answer took, or that none came in time."""
-        seconds = None if at is None else (at - question.asked_at).total_seconds()
-        self.answers.append(
-            Answered(operator=question.operator, seconds=seconds, in_time=at is not None)
-        )
+    def answered(self, question: Question, at: datetime) -> None:
+        """Note how long an answer took that came in time."""
+        seconds = (at - question.asked_at).total_seconds()
+        self.answers.append(Answered(operator=question.operator, seconds=seconds, in_time=True))
+
+    def unanswered(self, question: Question) -> None:
+        """Note that no answer came in time."""
+        self._unanswered[question.query_id] = question
+
+    def answered_late(self, query_id: str, at: datetime) -> None:
+        """Note how long an answer took that came too late."""
+        question = self._unanswered.pop(query_id, None)
+        if question is not None:
+            seconds = (at - question.asked_at).total_seconds()
+            late = Answered(operator=question.operator, seconds=seconds, in_time=False)
+            self.answers.append(late)
 
     def lost_number(self, number: SubscriberNumber, kind: str) -> None:
         """A number stopped being its holder's: from now on, their gate is open by mistake."""
@@ -275,12 +286,14 @@ class Watch:
             seconds = (now - since).total_seconds()
             self.exposures.append(Exposure(kind=kind, seconds=seconds, closed=True))
 
-    def still_exposed(self) -> None:
-        """Note what is still exposed when the world ends."""
+    def still_open(self) -> None:
+        """Note what never came to an end: exposures and questions."""
         for _, kind, since in self._exposed.values():
             seconds = (self.around.agenda.now - since).total_seconds()
             self.exposures.append(Exposure(kind=kind, seconds=seconds, closed=False))
-        self._exposed.clear()
+        for question in self._unanswered.values():
+            never = Answered(operator=question.operator, seconds=None, in_time=False)
+            self.answers.append(never)
 
     # effects
 
