@@ -89,8 +89,10 @@ def by_suite(options: argparse.Namespace) -> int:
     killed: list[Mutant] = []
     survived: list[Mutant] = []
     excused: Counter[str] = Counter()
+    judged: list[tuple[Mutant, bool]] = []
     timed_out = 0
     for mutant, verdict in suite.judge(drawn, measured, options.jobs):
+        judged.append((mutant, verdict.killed))
         if verdict.killed:
             killed.append(mutant)
             if verdict.by.startswith("time-out"):
@@ -102,7 +104,7 @@ def by_suite(options: argparse.Namespace) -> int:
             survived.append(mutant)
             print(f"\nsurvived {verdict.tests} tests\n{mutant}")
     # With --only, entries of other files are not at stake.
-    stale = known.out_of_date([each for each in entries if each.path in paths], everyone, killed)
+    stale = known.out_of_date([each for each in entries if each.path in paths], everyone, judged)
     return told(killed, survived, excused, stale, timed_out)
 
 
@@ -172,8 +174,10 @@ def by_judges(options: argparse.Namespace) -> int:
     caught: list[Mutant] = []
     missed: list[Mutant] = []
     excused: Counter[str] = Counter()
+    judged: list[tuple[Mutant, bool]] = []
     by_whom: Counter[str] = Counter()
     for mutant, verdict in judges.judge(mutants, watched, options.tries, options.jobs):
+        judged.append((mutant, verdict.caught))
         if verdict.caught:
             caught.append(mutant)
             by_whom[verdict.by] += 1
@@ -183,7 +187,7 @@ def by_judges(options: argparse.Namespace) -> int:
             missed.append(mutant)
             print(f"missed, {verdict.by}\n{mutant}")
     print()
-    stale = known.out_of_date([each for each in entries if each.path in paths], mutants, caught)
+    stale = known.out_of_date([each for each in entries if each.path in paths], mutants, judged)
     say_known(excused, stale)
     for name, count in by_whom.most_common():
         print(f"  caught by {name}: {count}")

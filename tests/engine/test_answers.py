@@ -80,3 +80,21 @@ def test_an_answer_about_somebody_forgotten_changes_nothing():
         assert not world.identifier.gate("alice").open
         assert world.identifier.replay().ok
         assert N1.e164 not in repr(world.identifier.history("alice"))
+
+
+def test_what_an_answer_cancels_is_not_performed_after_it():
+    """I8: of what one commit owes, the first effect may cancel the others; they are not performed.
+
+    A record that waits for its next try is owed with the question that leads to another number.
+    """
+    with World() as world:
+        world.operators[M].fail_records(Reply.UNAVAILABLE, Reply.UNAVAILABLE)
+        first = world.identify("alice").identification_code
+        for call in ("claim", "prove"):
+            world.flush()
+            world.clock.advance(60)
+            said = N2.e164 if call == "claim" else world.sender.code_for(N2)
+            second = getattr(world.identifier, call)("alice", said).identification_code
+        world.flush()
+        assert [first, first, second] == [each.code for each in world.operators[M].records]
+        assert {second} == set(world.operators[M].recorded)

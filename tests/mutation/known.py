@@ -59,12 +59,18 @@ def reason_for(mutant: Mutant, known: Iterable[Known]) -> str | None:
 
 
 def out_of_date(
-    known: Iterable[Known], mutants: Iterable[Mutant], killed: Iterable[Mutant]
+    known: Iterable[Known], mutants: Iterable[Mutant], judged: Iterable[tuple[Mutant, bool]]
 ) -> list[tuple[Known, str]]:
-    """Return the entries that name no mutant, or one that was killed."""
-    everyone, dead = list(mutants), list(killed)
-    return [
-        (each, "killed" if any(map(each.names, dead)) else "no such mutant")
-        for each in known
-        if any(map(each.names, dead)) or not any(map(each.names, everyone))
-    ]
+    """Return the entries that name no mutant, or none that survived; `judged` says who died.
+
+    One entry may name several mutants, where a function says the same thing twice.
+    """
+    everyone, verdicts = list(mutants), list(judged)
+    stale: list[tuple[Known, str]] = []
+    for each in known:
+        died = [killed for mutant, killed in verdicts if each.names(mutant)]
+        if not any(map(each.names, everyone)):
+            stale.append((each, "no such mutant"))
+        elif died and all(died):
+            stale.append((each, "killed"))
+    return stale

@@ -218,7 +218,8 @@ def test_an_entry_out_of_date(tmp_path):
     """An entry whose mutant is killed, or is not there any more, is told."""
     (entry,) = known.load("suite", written(tmp_path, ENTRY.format(reason="the same")))
     assert [] == known.out_of_date([entry], [mutant()], [])
-    assert [(entry, "killed")] == known.out_of_date([entry], [mutant()], [mutant()])
+    assert [] == known.out_of_date([entry], [mutant()], [(mutant(), True), (mutant(), False)])
+    assert [(entry, "killed")] == known.out_of_date([entry], [mutant()], [(mutant(), True)])
     assert [(entry, "no such mutant")] == known.out_of_date([entry], [mutant(where="f")], [])
 
 

@@ -1,4 +1,4 @@
-"""The world repeats itself, keeps quiet while all is well, and says what is wrong when it is not."""
+"""The world repeats itself, keeps quiet while all is well, and says what is wrong if it is not."""
 
 from __future__ import annotations
 

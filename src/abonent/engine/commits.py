@@ -73,8 +73,8 @@ class GroupCommit:
 
     @property
     def waiting(self) -> bool:
-        """Whether something was left for the next flush."""
-        return bool(self._queue)
+        """Whether something was left for the next flush, or is being settled now."""
+        return bool(self._queue) or self._busy
 
     def check(self) -> None:
         """Refuse use after closing or after a fork, whose child has none of our threads."""

@@ -105,11 +105,12 @@ class Loop:
         if not done.effects:
             return held
         until = self.clock.now() + self.policy.lease
+        # Only the first follows its commit at once: what it leads to may cancel the others (I8).
         lanes = tuple(
             self._performer.lane(
-                each, partial(self._carry_out, held.key, each, until), just_owed=True
+                each, partial(self._carry_out, held.key, each, until), just_owed=place == 0
             )
-            for each in done.effects
+            for place, each in enumerate(done.effects)
         )
         results: Sequence[Held | None] = yield Spawn(lanes)
         for each in results:

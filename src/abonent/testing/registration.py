@@ -28,9 +28,11 @@ _ROOMS: Final = (
     "abonent.ports",
 )
 
+_NO_RECORDS: Final = frozenset({"Agreements", "SubscriberNumber"})
+
 
 def records() -> Iterator[type[Any]]:
-    """Return the record types of these rooms, and `Agreements`, which holds some."""
+    """Return the record types of these rooms, and the two others that strategies make."""
     for room in _ROOMS:
         for each in vars(import_module(room)).values():
             if isinstance(each, type) and each.__module__ == room and _is_record(each):
@@ -41,9 +43,7 @@ def _is_record(kind: type[Any]) -> bool:
     if getattr(kind, "__parameters__", ()):
         return False  # a generic record has no values of its own
     return (
-        issubclass(kind, Struct)
-        or hasattr(kind, "__attrs_attrs__")
-        or kind.__name__ == "Agreements"
+        issubclass(kind, Struct) or hasattr(kind, "__attrs_attrs__") or kind.__name__ in _NO_RECORDS
     )
 
 

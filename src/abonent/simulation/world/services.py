@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from abonent.simulation.world.watch import Watch
 
 T = TypeVar("T")
+_NEVER: Final = 1 << 62
 _LAGS: Final = (0.5, 0.5, 0.5, 0.5, 5, 5, 60, 60, 60, 900)
 """How late a sweep may come, in seconds: a service is busy now and then."""
 
@@ -185,17 +186,17 @@ class Service:
             self._wakes[key] = at
             heappush(self._ripening, (at, key))
 
-    def earliest(self) -> int | None:
-        """Return the earliest deadline, in microseconds since 1970."""
+    def earliest(self) -> tuple[bytes, int]:
+        """Return whose deadline is the earliest, and when, in microseconds since 1970."""
         ripening = self._ripening
         while ripening and self._wakes.get(ripening[0][1]) != ripening[0][0]:
             heappop(ripening)  # it was moved or went meanwhile
-        return ripening[0][0] if ripening else None
+        return (ripening[0][1], ripening[0][0]) if ripening else (b"", _NEVER)
 
     def arrange(self) -> None:
         """See to it that a sweep comes soon after the earliest deadline."""
-        earliest = self.earliest()
-        if earliest is None:
+        _, earliest = self.earliest()
+        if earliest == _NEVER:
             return
         slowest = min(each.clock.offset for each in self.processes)
         ripe = EPOCH + timedelta(microseconds=earliest) + self.policy.settle_after - slowest
@@ -233,9 +234,7 @@ class Service:
 
     def retry_sweep(self) -> None:
         """Where a deadline is ripe and was not settled, come again."""
-        earliest = self.earliest()
-        if earliest is None:
-            return
+        _, earliest = self.earliest()
         if earliest <= micros(self.around.agenda.now):
             self._sweep_at = self.around.agenda.now + timedelta(seconds=20)
             self.around.agenda.at(self._sweep_at, self.sweep)

@@ -52,10 +52,14 @@ def arguments(kind: Callable[..., Any]) -> Arguments:
 def _each(kind: Any, *left_out: str) -> Arguments:
     """Arguments made field by field."""
     hints = get_type_hints(kind)
+    names: tuple[str, ...]
     if issubclass(kind, Struct):
         names = kind.__struct_fields__
-    else:
+    elif attrs.has(kind):
         names = tuple(each.name for each in attrs.fields(kind))
+    else:  # a value that is no record: what it is built from
+        hints = get_type_hints(kind.__init__)
+        names = tuple(name for name in hints if name != "return")
     chosen = [name for name in names if name not in left_out]
     return st.fixed_dictionaries({name: _field(name, hints[name]) for name in chosen})
 
