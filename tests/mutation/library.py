@@ -1,6 +1,6 @@
 """Mutants made by the operators of mutmut.
 
-Knows which of its mutants are worth judging. Not mutated are: annotations and type aliases,
+Knows which of its mutants are worth judging. Not mutated are: annotations, type aliases and variables,
 docstrings, imports, what stands under `if TYPE_CHECKING`, `__slots__` and `__all__`, and prose:
 a string with a blank in it, or an f-string, is a message to people and not behaviour.
 """
@@ -23,6 +23,7 @@ _UNSEEN = (
     | m.If(test=m.Name("TYPE_CHECKING"))
     | m.Expr(value=m.SimpleString() | m.ConcatenatedString())
     | m.AnnAssign(annotation=m.Annotation(m.Name("TypeAlias")))
+    | m.Assign(value=m.Call(func=m.Name("TypeVar")))
     | m.Assign(targets=[m.AssignTarget(m.Name("__slots__") | m.Name("__all__"))])
 )
 

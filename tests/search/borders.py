@@ -146,7 +146,12 @@ def _numbers() -> Iterator[Row]:
     yield Row("no trunk 8 abroad", read("89161234567", None, "GB"), _NO_NUMBER)
     for text in ("", "79161234567", "+0916123456", "+7916", "+1234567890123456", f"{_MINE}\n"):
         yield Row(f"E.164 {text!r}", lambda text=text: SubscriberNumber(text), ("INVALID_VALUE",))
-    number = SubscriberNumber(_MINE)
+    number, next_one = SubscriberNumber(_MINE), SubscriberNumber("+79161234568")
+    yield Row("the same number", lambda: number == SubscriberNumber(_MINE), True)
+    yield Row("another number", lambda: number == next_one, False)
+    yield Row("a number's text", lambda: number == _MINE, False)
+    ordered = (number < next_one, number < SubscriberNumber(_MINE))
+    yield Row("in order", lambda: ordered, (True, False))
     shown = "SubscriberNumber(…67)"
     yield Row("what shows", lambda: {repr(number), str(number), f"{number}"}, {shown})
 

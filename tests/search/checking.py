@@ -5,6 +5,7 @@ Knows how to compare and what to call a difference. Refuses to know which comman
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -35,6 +36,27 @@ class Ground(NamedTuple):
     now: int
 
 
+class NoEnd(Exception):
+    """A decision that did not come to an end."""
+
+
+class _Soon:
+    """Whatever is decided here is decided within seconds of processor time, or raises."""
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGPROF, self._stop)
+        signal.setitimer(signal.ITIMER_PROF, _LONGEST_DECISION)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _stop(self, *_: object) -> None:
+        raise NoEnd
+
+
+_LONGEST_DECISION = 2.0
+
+
 def ask(before: Aggregate, user: User, it: Ask, ground: Ground) -> Done:
     """Let the core decide a command and hold the outcome against model and invariants.
 
@@ -43,7 +65,8 @@ def ask(before: Aggregate, user: User, it: Ask, ground: Ground) -> Done:
     """
     figures, where, now = ground
     try:
-        done = core.ask_core(before, user, it, where, now)
+        with _Soon():
+            done = core.ask_core(before, user, it, where, now)
     except Exception as error:
         raise Violation([f"model: the core raised {type(error).__name__}"]) from error
     said = model.step(user, it, figures, now)

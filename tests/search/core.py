@@ -398,7 +398,8 @@ def readings(aggregate: Aggregate, now: int, policy: Policy) -> tuple[Any, ...]:
     """What the core reads in a record at an instant: standing, gate, wake, what is owed."""
     at = instant(now)
     shown = standing("a", aggregate, at, policy)
-    may = tuple(each for each in map(shown.may, Action) if each is not None)
+    steps = {each.action: each for each in shown.next}
+    may = all(shown.may(each) is steps.get(each) for each in Action)
     answer = gate(aggregate, at)
     return (
         (
@@ -409,7 +410,7 @@ def readings(aggregate: Aggregate, now: int, policy: Policy) -> tuple[Any, ...]:
             shown.identification_code,
             tuple(
                 (each.action.value, moment(each.since), plain(each.until), each.tries)
-                for each in (shown.next if set(may) == set(shown.next) else ())
+                for each in (shown.next if may else ())
             ),
         ),
         _gate(answer),

@@ -14,7 +14,7 @@ from abonent.core.events import CodeIssued
 from abonent.core.owed import OPEN
 from abonent.core.states import BLANK, Aggregate, AwaitingAnswer
 from tests.search import __main__ as command
-from tests.search import alike, borders, cells, core, words
+from tests.search import alike, borders, cells, checking, core, words
 from tests.search.alphabet import Later, Prove, Scope, View, always, notice, together, verdicts
 from tests.search.checking import Violation
 from tests.search.scopes import SCOPES
@@ -131,6 +131,17 @@ def asleep(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(core, "wakes_at", later)
 
 
+def endless(patch: pytest.MonkeyPatch) -> None:
+    """A deadline is settled, and settled, and settled."""
+
+    def settle(course: Any, until: Any, at: Any) -> None:
+        while True:
+            pass
+
+    patch.setattr(identification, "settle", settle)
+    patch.setattr(checking, "_LONGEST_DECISION", 0.1)
+
+
 @pytest.mark.parametrize(
     ("fault", "where", "invariant", "steps"),
     [
@@ -143,6 +154,7 @@ def asleep(patch: pytest.MonkeyPatch) -> None:
         (zombies, "plain", "I8", 6),
         (two_holders, "own", "I3", 4),
         (asleep, "plain", "I10", 2),
+        (endless, "plain", "model", 1),
     ],
 )
 def test_what_is_broken_is_found(monkeypatch, fault, where, invariant, steps):
