@@ -208,6 +208,8 @@ def test_interrupting_ends_with_130() -> None:
     """Ctrl-C ends the command soon, without a traceback, with exit status 130."""
     code = (
         "import sys, os, signal\n"
+        # Who was started in the background of a shell ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from abonent.cli import main, show\n"
         "progress = show.progress\n"
         "from contextlib import contextmanager\n"

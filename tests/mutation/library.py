@@ -1,8 +1,8 @@
 """Mutants made by the operators of mutmut.
 
-Knows which of its mutants are worth judging. Not mutated are: annotations, type aliases and variables,
-docstrings, imports, what stands under `if TYPE_CHECKING`, `__slots__` and `__all__`, and prose:
-a string with a blank in it, or an f-string, is a message to people and not behaviour.
+Knows which of its mutants are worth judging. Not mutated are: annotations, type aliases and type
+variables, docstrings, imports, what stands under `if TYPE_CHECKING`, `__slots__` and `__all__`,
+and prose: a string with a blank in it, or an f-string, is a message to people and not behaviour.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def test_histories_go_everywhere():
 
 # --- the entry point ------------------------------------------------------------------------
 
-HEAVY = ("phonenumbers", "cryptography", "abonent.testing.strategies", "abonent.engine", "sqlite3")
+HEAVY = ("phonenumbers", "cryptography", "abonent.testing.strategies", "abonent.engine")
 
 
 def test_hypothesis_learns_of_our_types_and_imports_nothing_heavy():
