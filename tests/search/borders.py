@@ -179,7 +179,7 @@ _BOUNDS: Final[tuple[tuple[str, Any, Any, Any], ...]] = (
 )
 _LONGER_THAN_NOTHING: Final = (
     *("claim_valid", "answer_within", "reidentify_within", "inline_wait", "lease"),
-    *("retry_first", "retry_longest", "debt_kept", "settle_after"),
+    *("retry_first", "retry_longest", "debt_kept", "settle_after", "flush_within"),
 )
 
 

@@ -76,6 +76,9 @@ class Judge(ClaimsJudge, AnswersJudge, NoticesJudge):
         if due is None:
             raise self._watch.breach("I8", "a try of what is not owed")
         self._insist("I8", due.next_try <= event.at, "a try before its time")
+        kept = due.since + book.service.policy.debt_kept
+        debt = event.kind in (EffectKind.RECORD, EffectKind.WITHDRAW)
+        self._insist("I8", not debt or event.at < kept, "tried for longer than the policy says")
         self._insist(
             "I8",
             event.next_try == event.at + book.service.policy.lease,
