@@ -11,13 +11,14 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import core_step, floors, identifications, imports
+from benchmarks import core_step, floors, identifications, imports, worlds
 
 GOALS = {
     "sqlite_single": (">=", 0.8),
     "sqlite_grouped_64": (">=", 3.4),
     "gate_store_ratio": ("<=", 1.5),
     "core_step_us": ("<=", 8.0),
+    "world_steps_per_s": (">=", 20_000.0),
     "import_ms": ("<=", 80.0),
     "import_mb": ("<=", 20.0),
 }
@@ -45,6 +46,7 @@ def measure(rounds: int, scale: float) -> dict[str, float]:
             command, event = core_step.microseconds(count(2000))
             seen["core_command_us"].append(command)
             seen["core_step_us"].append(event)
+            seen["world_steps_per_s"].append(worlds.steps_per_second(max(2, int(10 * scale))))
             seen["calibration_us"].append(floors.calibration_us())
     milliseconds, mebibytes = imports.cost("import abonent", rounds * 3)
     seen["import_ms"].append(milliseconds)
