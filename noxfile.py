@@ -146,15 +146,15 @@ def crash(session: nox.Session) -> None:
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Numbers, numbering plans and stored bytes that nobody wrote."""
-    install_wheel(session, "cli")
-    session.install(*group("fuzz"))
+    install_wheel(session, "cli", "testing")
+    session.install(*group("tests"), *group("fuzz"))
     session.run("python", "-m", "tests.fuzz", *(session.posargs or ("--seconds", "60")))
 
 
 @nox.session(default=False)
 def mutation(session: nox.Session) -> None:
     """A sample of mutants, judged by the tests; `-- --all`; `-- --guards`: by search and worlds."""
-    install_wheel(session, "cli", "testing")
+    install_wheel(session, "cli", "report", "testing")
     session.install(*group("tests"), *group("mutation"))
     asked = session.posargs or ("--sample", "300", "--jobs", str(WORKERS))
     session.run("python", "scripts/mutation.py", *asked)
