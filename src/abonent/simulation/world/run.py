@@ -110,7 +110,7 @@ class World:
             failures_per_day=draw.choice((15, 6, 4)),
             tries_per_code=draw.choice((5, 3)),
             sends_per_user=draw.choice((10, 5)),
-            sends_per_number=draw.choice((10, 6)),
+            sends_per_number=draw.choice((10, 6, 3)),
             debt_kept=draw.choice((30 * DAY, DAY)),
             flush_within=None,
         )
@@ -251,6 +251,8 @@ class World:
         book = watch.book(service)
         if isinstance(answer, AbonentError):
             judge_refusal(watch, book, call, answer, at)
+        elif call.name == "forget" and answer is not None:
+            watch.erased(service, call.user)
         elif answer is not None:
             watch.insist("I1", not call.mistyped, f"accepted in spite of {call.mistyped}")
             if isinstance(answer, Standing):

@@ -342,6 +342,11 @@ class Watch:
             "I1", there or (holding and holding.number == number), "an accepted claim is not there"
         )
 
+    def erased(self, service: Service, user: str) -> None:
+        """Who was to be forgotten is."""
+        account = self.book(service).users.get(user)
+        self.insist("I7", account is None or account.forgotten, "a user was not forgotten")
+
     def disclosed(self, service: Service, user: str, number: SubscriberNumber) -> None:
         """What was disclosed is the number that the user is identified by."""
         account = self.book(service).users.get(user)
