@@ -345,3 +345,27 @@ def test_closing_ends_the_thread_that_lingers(monkeypatch: pytest.MonkeyPatch):
     assert thread is not None
     thread.join(2)
     assert not thread.is_alive()
+
+
+def test_a_flush_waits_for_the_batch_under_way():
+    """Whoever flushes sees what others had handed in before: it is settled when this returns."""
+    entered, free = threading.Event(), threading.Event()
+
+    def process(tasks: Sequence[Task]) -> None:
+        entered.set()
+        assert free.wait(BOUND)
+        process_all(tasks)
+
+    commits = GroupCommit(process)
+    first = task()
+    leading = Running(partial(commits.submit, first))
+    assert entered.wait(BOUND)
+    flushing = Running(commits.flush)
+    # Either it is queued behind the batch, or it was over at once, which must not be.
+    until(lambda: commits._queue or not flushing.thread.is_alive())
+    assert flushing.thread.is_alive()
+    free.set()
+    flushing.outcome()
+    assert first.done
+    assert "done" == leading.outcome()
+    commits.close()
