@@ -17,7 +17,6 @@ from abonent.sealing import Keyring, MemoryKeys
 from abonent.simulation.world.ledger import Account
 
 if TYPE_CHECKING:
-    from abonent.simulation.world.processes import Process
     from abonent.simulation.world.services import Service
 
 STEPPED: Final = timedelta(minutes=25)
@@ -29,7 +28,6 @@ class Call:
     """What is being done: who calls, with what, and what the router said to it."""
 
     name: str
-    process: Process | None
     user: str = ""
     number: SubscriberNumber | None = None
     offered: str = ""

@@ -123,7 +123,7 @@ class People:
             return None
         user = about.pop("user", self.user(person))
         at = process.clock.now()
-        with world.watch.within(service, name, process, user=user, **about) as call:
+        with world.watch.within(name, user=user, **about) as call:
             answer = service.guarded(process, lambda: act(identifier))
             world.judge(service, call, answer, at)
         return answer

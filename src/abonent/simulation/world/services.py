@@ -227,7 +227,7 @@ class Service:
         identifier = process.identifier
         if identifier is None:
             return
-        with self.around.watch.within(self, "sweep", process):
+        with self.around.watch.within("sweep"):
             report = self.guarded(process, identifier.sweep)
         if report is not None and not isinstance(report, AbonentError):
             self.around.watch.swept(self, process)

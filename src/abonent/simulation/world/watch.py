@@ -55,7 +55,6 @@ class Watch:
         self.violation: Violation | None = None
         self.events: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
-        self.alarms: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.answers: list[Answered] = []
         self.exposures: list[Exposure] = []
@@ -65,7 +64,7 @@ class Watch:
         self._before: dict[SubscriberNumber, tuple[Account, Holding]] = {}
         self._expected: list[tuple[Account, type[Event]]] = []
         self._books: dict[str, Book] = {}
-        self._calls: list[Call] = [Call(name="nobody", process=None)]
+        self._calls: list[Call] = [Call(name="nobody")]
 
     # saying what is wrong
 
@@ -92,11 +91,9 @@ class Watch:
         return self._calls[-1]
 
     @contextmanager
-    def within(
-        self, service: Service, name: str, process: Process, **about: Any
-    ) -> Generator[Call]:
+    def within(self, name: str, **about: Any) -> Generator[Call]:
         """Do something; what is committed meanwhile belongs to it."""
-        call = Call(name=name, process=process, **about)
+        call = Call(name=name, **about)
         self._calls.append(call)
         try:
             yield call
@@ -125,8 +122,7 @@ class Watch:
         self.book(service).keyring = keyring_of(service)
 
     def alarmed(self, alarm: Alarm) -> None:
-        """Count an alarm."""
-        self.alarms[alarm.kind.value] += 1
+        """Look at an alarm."""
         self.shown(repr(alarm))
 
     # commits
