@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+
+from phonenumbers import PhoneNumberType
 
 from abonent.core.agreements import Agreement, Agreements
 from abonent.core.budgets import free_at, live, refund, spend
@@ -141,6 +144,8 @@ def _numbers() -> Iterator[Row]:
     yield Row("either kind", read("+12015550123", None), ("+12015550123", False))
     yield Row("unlisted", read("+380101234567", None), ("+380101234567", True))
     yield Row("at home abroad", read("07400 123456", None, "GB"), ("+447400123456", False))
+    with_none = patch("phonenumbers.number_type", new=lambda _: PhoneNumberType.UNKNOWN)
+    yield Row("a range not heard of yet", with_none(read(_MINE)), (_MINE, True))
     for text in ("+49151123456789012", "+493012345678901234"):
         yield Row(f"beyond E.164, {text}", read(text, None), _NO_NUMBER)
     yield Row("no trunk 8 abroad", read("89161234567", None, "GB"), _NO_NUMBER)

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{4,14}", re.ASCII)
 _LONGEST_INPUT: Final = 64
-_TRUNK_8: Final = re.compile(r"8(?=9[0-9]{9}$)", re.ASCII)
 _RUSSIAN_MOBILE: Final = re.compile(r"\+7(9[0-9]{9})", re.ASCII)
-_PLAIN: Final = re.compile(r"[+0-9]+", re.ASCII)
 _SEPARATORS: Final = str.maketrans("", "", " -()./\u00a0\u2010\u2011\u2012\u2013\u2014\u2009\u202f")
 
 
@@ -108,13 +106,13 @@ def parse_number(
     import phonenumbers
     from phonenumbers import PhoneNumberType as Kind
 
-    compact = _compact(text, default_region)
-    if mobile := _RUSSIAN_MOBILE.fullmatch(compact):
-        # Already as parsing would leave it, and parsing takes most of the time.
+    folded = _folded(text)
+    if mobile := _RUSSIAN_MOBILE.fullmatch(folded.translate(_SEPARATORS)):
+        # What parsing would come to, and parsing takes most of the time.
         parsed = phonenumbers.PhoneNumber(country_code=7, national_number=int(mobile[1]))
         region = "RU"
     else:
-        parsed, region = _parse(compact, default_region)
+        parsed, region = _parse(folded, default_region)
     if regions is not None and region not in regions:
         raise NumberNotAllowed(f"numbers of region {region} are not accepted", region=region)
     line = phonenumbers.number_type(parsed)
@@ -132,12 +130,12 @@ def parse_number(
     return ParsedNumber(number=SubscriberNumber(e164), unlisted=unlisted)
 
 
-def _parse(compact: str, default_region: str) -> tuple[PhoneNumber, str]:
+def _parse(folded: str, default_region: str) -> tuple[PhoneNumber, str]:
     """Return the number and the region that it belongs to."""
     import phonenumbers
 
     try:
-        parsed = phonenumbers.parse(compact, default_region)
+        parsed = phonenumbers.parse(folded, default_region)
     except phonenumbers.NumberParseException as error:
         kind = phonenumbers.NumberParseException
         if error.error_type == kind.INVALID_COUNTRY_CODE:
@@ -145,7 +143,7 @@ def _parse(compact: str, default_region: str) -> tuple[PhoneNumber, str]:
         raise InvalidNumber("this is not a phone number") from None
     if parsed.extension:
         raise NumberHasExtension("a subscriber number has no extension")
-    if any(each.isalpha() for each in compact.partition(";")[0]):
+    if any(each.isalpha() for each in folded.partition(";")[0]):
         raise InvalidNumber("letters are not read as digits")  # a typo would be somebody's number
     region = phonenumbers.region_code_for_number(parsed)
     if region is None:
@@ -153,28 +151,14 @@ def _parse(compact: str, default_region: str) -> tuple[PhoneNumber, str]:
     return parsed, region
 
 
-def _compact(text: str, default_region: str) -> str:
-    """Bring digits of any script to ASCII and drop the separators people type."""
+def _folded(text: str) -> str:
+    """Bring letters and signs of any width to one form, without the scheme of a `tel:` URI."""
     if len(text) > _LONGEST_INPUT:
         raise InvalidNumber(f"a number has at most {_LONGEST_INPUT} characters")
     folded = text.strip()
     if not folded.isascii():
         folded = unicodedata.normalize("NFKC", folded)
-        folded = "".join(_ascii_digit(each) for each in folded)
-    if folded[:4].lower() == "tel:":
-        folded = folded[4:]
-    compact = folded.translate(_SEPARATORS)
-    if not _PLAIN.fullmatch(compact):
-        return folded  # letters or an extension: leave the verdict to the parser
-    if default_region == "RU":
-        # The numbering data reads a bare 8 as part of the number in some spellings.
-        compact = _TRUNK_8.sub("+7", compact)
-    return compact
-
-
-def _ascii_digit(character: str) -> str:
-    value = unicodedata.decimal(character, None)
-    return character if value is None else str(value)
+    return folded[4:] if folded[:4].lower() == "tel:" else folded
 
 
 def _refuse_impossible(parsed: PhoneNumber, region: str) -> None:
