@@ -21,6 +21,7 @@ nox.options.sessions = ["lint", "typing", "tests", "docs", "search", "world"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+EXTRAS = ("cli", "postgres", "report", "testing")
 WORKERS = min(4, os.cpu_count() or 1)
 
 _wheels: list[Path] = []
@@ -69,7 +70,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Both type checkers over the library and over what its types promise."""
-    session.install(*group("typing"), *requirements("cli", "report", "testing"))
+    session.install(*group("typing"), *requirements(*EXTRAS))
     session.run("mypy")
     # By name, or it takes the environment that it finds in the checkout.
     session.run("basedpyright", "--pythonpath", str(Path(session.bin) / "python"))
@@ -81,7 +82,7 @@ def tests(session: nox.Session) -> None:
 
     With arguments, pytest gets just those: `nox -s tests -- tests/core -k budget`.
     """
-    install_wheel(session, "cli", "report", "testing")
+    install_wheel(session, *EXTRAS)
     session.install(*group("tests"))
     if session.posargs:
         session.run("python", "-m", "pytest", *session.posargs)
@@ -114,7 +115,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, with every warning an error."""
-    install_wheel(session, "cli", "report", "testing")
+    install_wheel(session, *EXTRAS)
     session.install(*group("docs"))
     target = ROOT / "docs" / "_build" / "html"
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", str(target))
@@ -154,7 +155,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(default=False)
 def mutation(session: nox.Session) -> None:
     """A sample of mutants, judged by the tests; `-- --all`; `-- --guards`: by search and worlds."""
-    install_wheel(session, "cli", "report", "testing")
+    install_wheel(session, *EXTRAS)
     session.install(*group("tests"), *group("mutation"))
     asked = session.posargs or ("--sample", "300", "--jobs", str(WORKERS))
     session.run("python", "scripts/mutation.py", *asked)
@@ -163,7 +164,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """The report of a simulated world in a real Chromium, which the system has to have."""
-    install_wheel(session, "cli", "report", "testing")
+    install_wheel(session, *EXTRAS)
     session.install(*group("tests"), *group("browser"))
     report = "tests/browser/report_in_chromium.py"
     session.run("python", "-m", "pytest", report, *session.posargs)

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--days", type=int, default=30, help="of a world")
     parser.add_argument("--subscribers", type=int, default=50, help="of a world")
     parser.add_argument("--depth", type=int, default=4, help="of the search")
-    parser.add_argument("--tries", type=int, default=20, help="cases that a guard is tried in")
+    parser.add_argument("--tries", type=int, default=20, help="worlds that a guard is tried in")
     options = parser.parse_args(arguments)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     # Stopped, it stops its children too.

@@ -390,7 +390,10 @@ class StorageError(AbonentError):
 
 
 class StoreUnavailable(StorageError):
-    """The store is out of reach, locked or busy; nothing was applied and trying again may help."""
+    """The store is out of reach, locked or busy; trying again may help.
+
+    Nothing was applied; or, where the connection broke in the middle of a commit, all of it was.
+    """
 
     code = "STORE_UNAVAILABLE"
     remedy = "Try again; if it lasts, look at the database."
@@ -409,14 +412,14 @@ class StoreReadOnly(StorageError):
     """The store cannot be written."""
 
     code = "STORE_READ_ONLY"
-    remedy = "Make file and folder writable for this process."
+    remedy = "Make file and folder writable for this process, or connect to the primary server."
 
 
 class StoreForeign(StorageError):
     """The file or schema is not one of abonent's; it was not touched."""
 
     code = "STORE_FOREIGN"
-    remedy = "Give the path of an abonent database, or of a file that does not exist yet."
+    remedy = "Give the place of an abonent database, or one where nothing is yet."
 
 
 class StoreNewer(StorageError):
@@ -424,6 +427,21 @@ class StoreNewer(StorageError):
 
     code = "STORE_NEWER"
     remedy = "Upgrade abonent."
+
+
+class StoreMissing(StorageError):
+    """The schema has not been made in this database, or not as a whole."""
+
+    code = "STORE_MISSING"
+    remedy = "Run `abonent db upgrade` with this database and schema."
+
+
+class StoreRefused(StorageError):
+    """The server refuses us: role, password, database or privilege; nothing was applied."""
+
+    code = "STORE_REFUSED"
+    fault = Fault.SETUP
+    remedy = "Correct the connection string, or grant the role what it lacks."
 
 
 class RecordDamaged(StorageError):

@@ -157,7 +157,8 @@ class Storage(Protocol):
 
     Safe for threads. It sees sealed bytes and keyed indexes, never a number. What is not committed
     is never shown. Every method may raise `StorageError`: `StoreUnavailable` or `StoreFull` where
-    trying again may help; then nothing of the call was applied.
+    trying again may help; then nothing of the call was applied. Where the connection to a server
+    broke in the middle of a commit, all of the call may have been: who tries again loads again.
     """
 
     @property

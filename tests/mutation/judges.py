@@ -172,11 +172,14 @@ class Verdict:
 def judge(
     mutants: Sequence[Mutant], watched: Sequence[Watched], tries: int, at_once: int
 ) -> Iterator[tuple[Mutant, Verdict]]:
-    """Judge each mutant by the cases that need its guard."""
+    """Judge each mutant by what needs its guard: every scope, and up to so many worlds."""
 
     def jobs() -> Iterator[Job[Mutant, Verdict]]:
         for number, mutant in enumerate(mutants):
-            cases = [each for each in watched if number in each.needed][:tries]
+            needing = [each for each in watched if number in each.needed]
+            scopes = [each for each in needing if each.case.judge != "world"]
+            worlds = [each for each in needing if each.case.judge == "world"]
+            cases = [*scopes, *worlds[:tries]]
             limit = 20 + 5 * sum(each.seconds for each in cases)
             yield Job(name=mutant, work=_trial(mutant, [each.case for each in cases]), limit=limit)
 

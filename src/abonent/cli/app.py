@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 import typer
 
+from abonent.cli import db
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(db.app, name="db")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -43,7 +45,8 @@ def run(arguments: Sequence[str]) -> int:
         told = getattr(error, "format_message", None)
         if told is None:
             raise
-        return _complain(f"{_DIGITS.sub('…', told())} See abonent --help.", 2)
+        line = _DIGITS.sub("…", told())
+        return _complain(f"{line} See abonent --help.", 2) if line else 2  # help was shown
     return status if isinstance(status, int) else 0
 
 

@@ -7,6 +7,7 @@ applies what `decide` says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from abonent.core.states import (
     Aggregate,
     AwaitingAnswer,
     Forgotten,
+    ProvingPossession,
     identified_in,
     standing_identification,
 )
@@ -33,12 +35,13 @@ from abonent.engine.archive import (
     Archive,
     Held,
     holder_aliases,
+    is_sends_key,
     micros,
     pending_aliases,
     sends_key,
     subject_alias,
 )
-from abonent.errors import UnknownUser
+from abonent.errors import AbonentError, UnknownUser
 from abonent.ports import AliasChange, Append, Put, Record, Unit
 from abonent.records import (
     Row,
@@ -70,6 +73,7 @@ class Batch:
         self._origins: dict[bytes, Draft] = {}
         self._moved: dict[bytes, dict[bytes, tuple[bool, Draft]]] = {}
         self._leant_on: dict[Draft, None] = {}
+        self._tags: dict[str, tuple[bytes, ...]] = {}
 
     def leant_on(self) -> list[Draft]:
         """Return the drafts whose changes were seen since this was last asked.
@@ -112,6 +116,31 @@ class Batch:
             found = self.archive.storage.load(self.archive.space, wanted)
             self.records.update(zip(wanted, found, strict=True))
 
+    def foresee(self) -> None:
+        """Read at once who holds the numbers that are being proven, rather than one by one."""
+        awaited = (AwaitingAnswer,) if self.archive.terrain.asks_operator else (ProvingPossession,)
+        wanted: list[bytes] = []
+        for key, record in list(self.records.items()):
+            if record is None or is_sends_key(key):
+                continue
+            with suppress(AbonentError):  # what is damaged hurts who needs it, later
+                held = self.row(key)
+                if held is not None and isinstance(held.aggregate.state, awaited):
+                    wanted += holder_aliases(self.tags(held.aggregate.state.number))
+        if len(wanted) > 1:
+            self.owners_of(wanted)
+
+    def tags(self, number: SubscriberNumber) -> tuple[bytes, ...]:
+        """Return the blind indexes of a number."""
+        found = self._tags.get(number.e164)
+        if found is None:
+            found = self._tags[number.e164] = self.archive.keyring.number_tags(number)
+        return found
+
+    def know(self, number: SubscriberNumber, tags: tuple[bytes, ...]) -> None:
+        """Take over blind indexes that the caller has computed."""
+        self._tags[number.e164] = tags
+
     def record(self, key: bytes) -> Record | None:
         """Return a record as this batch sees it."""
         self._lean(key)
@@ -152,7 +181,6 @@ class Draft:
         self._changes: dict[bytes, _Change] = {}
         self._budgets: dict[bytes, tuple[int, Instants]] = {}
         self._strays: list[Append] = []
-        self._tags: dict[str, tuple[bytes, ...]] = {}
 
     # reading
 
@@ -207,10 +235,7 @@ class Draft:
 
     def tags(self, number: SubscriberNumber) -> tuple[bytes, ...]:
         """Return the blind indexes of a number."""
-        found = self._tags.get(number.e164)
-        if found is None:
-            found = self._tags[number.e164] = self._archive.keyring.number_tags(number)
-        return found
+        return self._batch.tags(number)
 
     def sends_to(self, tags: tuple[bytes, ...]) -> Instants:
         """Return when codes were sent to a number, whoever claimed it."""
@@ -228,7 +253,7 @@ class Draft:
 
     def know(self, number: SubscriberNumber, tags: tuple[bytes, ...]) -> None:
         """Take over blind indexes that the caller has computed."""
-        self._tags[number.e164] = tags
+        self._batch.know(number, tags)
 
     # deciding
 

@@ -41,6 +41,7 @@ class Settler:
         batch = Batch(self._archive)
         try:
             batch.preload(key for task in tasks for key in task.keys)
+            batch.foresee()
             bundles = _decide(batch, tasks)
             units = [each.unit for each in bundles if each.unit is not None]
             applied = self._archive.storage.commit(units) if units else []

@@ -24,8 +24,8 @@ class Batch:
     """
 
     def __init__(self, versions: Mapping[Name, int], owners: Mapping[Name, set[bytes]]) -> None:
-        self._versions = versions
-        self._owners = dict(owners)
+        self.versions = dict(versions)
+        self.owners = dict(owners)
         self.records: dict[Name, Written] = {}
         """What becomes of each record."""
         self.aliases: dict[tuple[int, bytes, bytes], bool] = {}
@@ -39,7 +39,7 @@ class Batch:
         for put in unit.puts:
             name = (space, put.key)
             written = records.get(name) or self.records.get(name)
-            version = self._versions.get(name, 0) if written is None else written[0]
+            version = self.versions.get(name, 0) if written is None else written[0]
             if version != put.expected:
                 return False
             gone = put.body is None
@@ -55,13 +55,13 @@ class Batch:
         owners: dict[Name, set[bytes]] = {}
         for change in unit.aliases:
             alias = (space, change.alias)
-            if alias in self._owners:
-                after = owners.setdefault(alias, set(self._owners[alias]))
+            if alias in self.owners:
+                after = owners.setdefault(alias, set(self.owners[alias]))
                 (after.add if change.present else after.discard)(change.owner)
         for change in unit.aliases:
             if change.sole and owners[space, change.alias] - {change.owner}:
                 return False
-        self._owners.update(owners)
+        self.owners.update(owners)
         for change in unit.aliases:
             self.aliases[space, change.alias, change.owner] = change.present
         return True

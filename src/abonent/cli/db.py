@@ -1,0 +1,58 @@
+"""The commands `abonent db`: the schema of a PostgreSQL store.
+
+Knows their options and what they say. Refuses to know SQL.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The schema of a PostgreSQL store.", no_args_is_help=True)
+
+Schema = Annotated[str, typer.Option(help="The name of the schema.")]
+Partitions = Annotated[
+    int, typer.Option(help="Into how many partitions a new schema's tables are cut: 1 to 1024.")
+]
+
+
+@app.command()
+def upgrade(
+    conninfo: Annotated[
+        str,
+        typer.Option(
+            "--database",
+            envvar="ABONENT_DATABASE",
+            metavar="CONNINFO",
+            help="How to connect, as libpq takes it. Passwords belong in PGPASSFILE.",
+        ),
+    ],
+    schema: Schema = "abonent",
+    partitions: Partitions = 1,
+) -> None:
+    """Make the schema, or bring it to this release's version. Twice is harmless."""
+    _check_driver()
+    from abonent.stores.postgres_schema import SCHEMA_VERSION
+    from abonent.stores.postgres_schema import upgrade as work
+
+    changed = work(conninfo, schema=schema, partitions=partitions)
+    done = "made" if changed else "was there"
+    typer.echo(f"schema {schema}: {done}, version {SCHEMA_VERSION}")
+
+
+@app.command()
+def sql(schema: Schema = "abonent", partitions: Partitions = 1) -> None:
+    """Print the statements that make a new schema, for a migration of Alembic or Django."""
+    _check_driver()
+    from abonent.stores.postgres_schema import ddl
+
+    typer.echo(ddl(schema=schema, partitions=partitions), nl=False)
+
+
+def _check_driver() -> None:
+    if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+        sys.stderr.write("abonent: PostgreSQL needs psycopg: pip install 'abonent[postgres]'\n")
+        raise typer.Exit(2)

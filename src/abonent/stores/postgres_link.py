@@ -1,0 +1,284 @@
+"""How the PostgreSQL store reaches its server, and what the errors of the driver mean.
+
+Knows the driver, connections and SQLSTATEs. Refuses to know tables and what is in them.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from datetime import timedelta
+from struct import pack
+from typing import Any, Final, TypeAlias
+
+from abonent.errors import (
+    AbonentError,
+    InvalidValue,
+    RecordDamaged,
+    StorageError,
+    StoreFull,
+    StoreMissing,
+    StoreReadOnly,
+    StoreRefused,
+    StoreUnavailable,
+)
+
+try:
+    import psycopg
+    from psycopg import conninfo as _conninfo
+    from psycopg.adapt import AdaptersMap, Dumper
+    from psycopg.pq import Format
+    from psycopg.types.numeric import Int8BinaryDumper
+    from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+except ImportError:  # pragma: no cover - another environment
+    raise ModuleNotFoundError(
+        "a PostgreSQL store needs psycopg: pip install 'abonent[postgres]'"
+    ) from None
+
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
+TRY_AGAIN: Final = ("40001", "40P01")
+"""Serialization failure and deadlock: the server took the whole transaction back."""
+
+
+# --- values -------------------------------------------------------------------------
+# By itself the driver chooses the type of an array by what is in it, so that one statement would
+# be many, and has none for an empty one.
+
+
+class Blobs(list[bytes]):
+    """A `bytea[]`."""
+
+
+class Longs(list[int]):
+    """A `bigint[]`."""
+
+
+class Flags(list[bool]):
+    """A `boolean[]`."""
+
+
+class _ArrayDumper(Dumper):
+    format = Format.BINARY
+    element: int
+    size = 0
+
+    def dump(self, obj: list[Any]) -> bytes:
+        if not obj:
+            return pack("!iii", 0, 0, self.element)
+        head = pack("!iiiii", 1, 0, self.element, len(obj), 1)
+        return b"".join((head, *self.parts(obj)))
+
+    def parts(self, obj: list[Any]) -> Iterable[bytes]:
+        raise NotImplementedError
+
+
+class _BlobsDumper(_ArrayDumper):
+    oid, element = 1001, 17
+
+    def parts(self, obj: list[bytes]) -> Iterable[bytes]:
+        for each in obj:
+            yield pack("!i", len(each))
+            yield each
+
+
+class _LongsDumper(_ArrayDumper):
+    oid, element = 1016, 20
+
+    def parts(self, obj: list[int]) -> Iterable[bytes]:
+        return [pack("!iq", 8, each) for each in obj]
+
+
+class _FlagsDumper(_ArrayDumper):
+    oid, element = 1000, 16
+
+    def parts(self, obj: list[bool]) -> Iterable[bytes]:
+        return [pack("!i?", 1, each) for each in obj]
+
+
+class _Context:
+    """How our values are sent: on our connections only, whatever the application has chosen."""
+
+    def __init__(self) -> None:
+        self.connection = None
+        self.adapters = AdaptersMap(psycopg.adapters)
+        self.adapters.register_dumper(Blobs, _BlobsDumper)
+        self.adapters.register_dumper(Longs, _LongsDumper)
+        self.adapters.register_dumper(Flags, _FlagsDumper)
+        self.adapters.register_dumper(int, Int8BinaryDumper)
+
+
+_OURS: Final = _Context()
+
+
+# --- connections --------------------------------------------------------------------
+
+
+def connect(conninfo: str, **settings: Any) -> Connection:
+    """Open one connection, each statement of which is a transaction unless one is begun.
+
+    Raises:
+        StorageError: what the server, or the lack of one, says.
+    """
+    try:
+        return psycopg.connect(conninfo, autocommit=True, context=_OURS, **settings)
+    except psycopg.Error as error:
+        raise _unconnected(error) from None
+
+
+def settings(conninfo: str, patience: timedelta, *, pooled: bool) -> dict[str, Any]:
+    """Return the settings of connections that never wait for longer than a caller would.
+
+    Behind a transaction pooler nothing that belongs to a session can be set: there the role has
+    these time-outs, and statements are not prepared.
+
+    Raises:
+        InvalidValue: the connection string cannot be read.
+    """
+    try:
+        given = _conninfo.conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        raise InvalidValue("the connection string cannot be read") from None
+    seconds = max(1, round(patience.total_seconds()))
+    chosen: dict[str, Any] = {
+        "connect_timeout": seconds,
+        "keepalives_idle": seconds,
+        "keepalives_interval": 1,
+        "keepalives_count": seconds,
+        "tcp_user_timeout": seconds * 1000,
+        "application_name": "abonent",
+    }
+    chosen = {name: value for name, value in chosen.items() if name not in given}
+    if pooled:
+        return {**chosen, "prepare_threshold": None}
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    options = " ".join(f"-c {each}={seconds * 1000}" for each in limits)
+    return {**chosen, "options": f"{options} {given.get('options') or ''}".strip()}
+
+
+def open_pool(conninfo: str, patience: timedelta, size: int, *, pooled: bool) -> Pool:
+    """Return a pool of connections, of which none is open yet."""
+    return ConnectionPool(
+        conninfo,
+        kwargs={
+            "autocommit": True,
+            "context": _OURS,
+            **settings(conninfo, patience, pooled=pooled),
+        },
+        min_size=0,
+        max_size=size,
+        timeout=patience.total_seconds(),
+        check=_alive,
+        num_workers=1,
+        name="abonent",
+        open=False,
+    )
+
+
+Pool: TypeAlias = "ConnectionPool[psycopg.Connection[tuple[Any, ...]]]"
+
+
+def _alive(connection: Connection) -> None:
+    """Refuse a connection on which the server has meanwhile said good-bye.
+
+    A server that was restarted has closed it, and what is sent on it is lost in silence: whether a
+    commit was taken could then not be known.
+    """
+    # On an idle connection there is nothing to read, unless it is its end or the word before it.
+    if select.select([connection.pgconn.socket], [], [], 0)[0]:
+        connection.close()  # or the pool would take it back
+        raise psycopg.OperationalError("the server said something unasked")
+
+
+@contextmanager
+def guarded() -> Generator[None]:
+    """Let no error of the driver cross, nor its text, which may quote what was bound."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise ours(error) from None
+
+
+# --- errors -------------------------------------------------------------------------
+
+_MEANING: Final[dict[str, tuple[type[AbonentError], str]]] = {
+    "40001": (StoreUnavailable, "other transactions kept winning"),
+    "40P01": (StoreUnavailable, "other transactions kept winning"),
+    "55P03": (StoreUnavailable, "other transactions kept a lock"),
+    "57014": (StoreUnavailable, "the statement took too long"),
+    "25006": (StoreReadOnly, "the server is a standby, or its transactions are read only"),
+    "42501": (StoreRefused, "the role lacks a privilege"),
+    "3F000": (StoreMissing, "the schema has not been made"),
+    "42P01": (StoreMissing, "a table is missing"),
+    "42883": (StoreMissing, "a function is missing"),
+    "28P01": (StoreRefused, "the server refuses the password"),
+    "28000": (StoreRefused, "the server refuses the role"),
+    "3D000": (StoreRefused, "there is no such database"),
+    "XX001": (RecordDamaged, "the server found its data damaged"),
+    "XX002": (RecordDamaged, "the server found an index damaged"),
+    "53100": (StoreFull, "the disk of the server is full"),
+}
+_MEANING_OF_CLASS: Final[dict[str, tuple[type[AbonentError], str]]] = {
+    "08": (StoreUnavailable, "the connection was lost"),
+    "22": (InvalidValue, "a number or text that PostgreSQL cannot hold"),
+    "53": (StoreUnavailable, "the server lacks memory, connections or another resource"),
+    "54": (InvalidValue, "more than PostgreSQL can hold"),
+    "57": (StoreUnavailable, "the server is being stopped or started"),
+    "58": (StoreUnavailable, "the system of the server failed"),
+}
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Tell whether the connection was lost: what only reads can be asked again on another."""
+    if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
+        return False
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, psycopg.OperationalError)
+    return state[:2] in {"08", "57"} and state != "57014"
+
+
+def ours(error: psycopg.Error) -> AbonentError:
+    """What an error of the driver means."""
+    if isinstance(error, PoolTimeout | TooManyRequests):
+        return StoreUnavailable("no connection became free in time")
+    if isinstance(error, PoolClosed):
+        return StoreUnavailable("the connections are being closed")
+    state = error.sqlstate
+    if state is None:
+        if isinstance(error, psycopg.DataError):
+            return InvalidValue("a number or text that PostgreSQL cannot hold")
+        if isinstance(error, psycopg.OperationalError):
+            # Cut off in the middle: of a commit nobody knows whether it was taken, all or nothing.
+            return StoreUnavailable("the connection was lost")
+        return StorageError(f"the driver refused the call ({type(error).__name__})")
+    kind, text = _MEANING.get(state) or _MEANING_OF_CLASS.get(
+        state[:2], (StorageError, "PostgreSQL failed")
+    )
+    return kind(f"{text} ({state})")
+
+
+# A connection that was refused has no SQLSTATE, only the server's words, which may be translated.
+_SAID: Final = (
+    ("password authentication failed", "28P01"),
+    ('role "', "28000"),
+    ("no password supplied", "28P01"),
+    ("does not exist", "3D000"),
+    ("no pg_hba.conf entry", "28000"),
+    ("starting up", "57P03"),
+    ("shutting down", "57P03"),
+    ("too many", "53300"),
+    ("remaining connection slots", "53300"),
+)
+
+
+def _unconnected(error: psycopg.Error) -> AbonentError:
+    if isinstance(error, psycopg.ProgrammingError):
+        return InvalidValue("the connection string cannot be read")
+    text = str(error)
+    for words, state in _SAID:
+        if words in text:
+            kind, meaning = _MEANING.get(state) or _MEANING_OF_CLASS[state[:2]]
+            return kind(f"{meaning} ({state})")
+    return StoreUnavailable("the server cannot be reached")

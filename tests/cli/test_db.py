@@ -1,0 +1,81 @@
+"""`abonent db` makes the schema of a PostgreSQL store, or says why it cannot."""
+
+import secrets
+from contextlib import closing
+
+import pytest
+
+from abonent.cli import main
+from abonent.stores.postgres import PostgresStorage
+from tests.postgres import run
+
+
+@pytest.fixture
+def schema(conninfo):
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    run(conninfo, f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def test_a_schema_is_made_and_then_there(conninfo, schema, capsys):
+    """The first call makes it, the second changes nothing; a store can use it."""
+    line = ["db", "upgrade", "--database", conninfo, "--schema", schema, "--partitions", "3"]
+    assert 0 == main(line)
+    assert f"schema {schema}: made, version 1\n" == capsys.readouterr().out
+    assert 0 == main(line)
+    assert f"schema {schema}: was there, version 1\n" == capsys.readouterr().out
+    with closing(PostgresStorage(conninfo, schema=schema)) as store:
+        assert [None] == store.load("m", [b"k"])
+    assert run(conninfo, f"SELECT count(*) FROM {schema}.record_2") == (0,)
+
+
+def test_the_database_may_come_from_the_environment(conninfo, schema, monkeypatch):
+    """A password given there shows in no list of processes."""
+    monkeypatch.setenv("ABONENT_DATABASE", conninfo)
+    assert 0 == main(["db", "upgrade", "--schema", schema])
+
+
+def test_the_sql_is_printed_and_nothing_else(conninfo, schema, capsys):
+    """A migration can take it as it is."""
+    assert 0 == main(["db", "sql", "--schema", schema])
+    run(conninfo, capsys.readouterr().out)
+    with closing(PostgresStorage(conninfo, schema=schema)) as store:
+        assert [None] == store.load("m", [b"k"])
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        (["db", "upgrade"], 2, "--database"),
+        (["db", "upgrade", "--database", "host=/nowhere"], 1, "STORE_UNAVAILABLE"),
+        (["db", "upgrade", "--database", "password=hush"], 1, "STORE_UNAVAILABLE"),
+        (["db", "sql", "--schema", "A"], 1, "INVALID_VALUE"),
+        (["db", "sql", "--partitions", "0"], 1, "INVALID_VALUE"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(line, status, said, capsys, monkeypatch):
+    """It says what, never the password, and exits as it does everywhere."""
+    monkeypatch.delenv("ABONENT_DATABASE", raising=False)
+    monkeypatch.setenv("PGHOST", "/nowhere")
+    assert status == main(line)
+    error = capsys.readouterr().err
+    assert said in error
+    assert 1 == error.count("\n")
+    assert "hush" not in error
+
+
+def test_help_is_no_error_line(capsys):
+    """Who gives no command is shown which there are."""
+    assert 2 == main(["db"])
+    shown = capsys.readouterr()
+    assert "upgrade" in shown.out
+    assert "" == shown.err
+
+
+@pytest.mark.parametrize("command", ["upgrade", "sql"])
+def test_without_the_driver(command, monkeypatch, capsys):
+    """Who lacks it is told what to install."""
+    monkeypatch.setattr("abonent.cli.db.find_spec", lambda name: None)
+    line = ["db", command] + (["--database", "x"] if command == "upgrade" else [])
+    assert 2 == main(line)
+    assert "pip install 'abonent[postgres]'" in capsys.readouterr().err

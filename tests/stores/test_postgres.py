@@ -1,0 +1,617 @@
+"""PostgreSQL keeps the contract, partitioned and not, at either isolation level."""
+
+import os
+import secrets
+import threading
+import time
+from contextlib import closing, contextmanager
+from datetime import timedelta
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from abonent.errors import (
+    IdentifierClosed,
+    InvalidValue,
+    RecordDamaged,
+    StorageError,
+    StoreForeign,
+    StoreFull,
+    StoreMissing,
+    StoreNewer,
+    StoreReadOnly,
+    StoreRefused,
+    StoreUnavailable,
+    UsedAfterFork,
+)
+from abonent.ports import AliasChange, Append, Put, Record, StorageFeatures, Unit
+from abonent.stores import postgres_link
+from abonent.stores.postgres import PostgresStorage
+from abonent.stores.postgres_schema import ddl, upgrade
+from abonent.testing import StorageContract
+from tests.postgres import empty, run, with_options
+
+PATIENT = timedelta(seconds=60)
+HASTY = timedelta(seconds=1)
+SECRET = b"79161234567"
+
+_made = {}
+
+
+@pytest.fixture
+def schema(conninfo):
+    """A schema without partitions, empty."""
+    return made(conninfo, 1)
+
+
+def made(conninfo, partitions):
+    """An empty schema of this process; made once, for that takes long."""
+    if partitions not in _made:
+        name = f"test_{os.getpid()}_{partitions}_{secrets.token_hex(3)}"
+        assert upgrade(conninfo, schema=name, partitions=partitions)
+        _made[partitions] = name
+    empty(conninfo, _made[partitions])
+    return _made[partitions]
+
+
+@pytest.fixture
+def named(conninfo):
+    """A connection string whose sessions can be told from all others."""
+    return make_conninfo(conninfo, application_name=f"test_{secrets.token_hex(6)}")
+
+
+@pytest.fixture
+def store(named, schema):
+    with closing(PostgresStorage(named, schema=schema, patience=PATIENT)) as store:
+        yield store
+
+
+class OneTable(StorageContract):
+    partitions = 1
+    level = "read committed"
+
+    @pytest.fixture
+    def open_storage(self, conninfo):
+        place = with_options(conninfo, default_transaction_isolation=self.level)
+        name = made(conninfo, self.partitions)
+        return lambda: PostgresStorage(place, schema=name, connections=2, patience=PATIENT)
+
+    def test_the_level_is_that_of_the_role(self, storage):
+        """The store asks for no isolation level of its own."""
+        with storage._connected() as connection:
+            assert connection.execute("SHOW transaction_isolation").fetchone() == (self.level,)
+
+
+class TestReadCommitted(OneTable):
+    pass
+
+
+@pytest.mark.slow
+class TestSerializable(OneTable):
+    level = "serializable"
+
+
+@pytest.mark.slow
+class TestPartitioned(OneTable):
+    partitions = 7
+
+
+@pytest.mark.slow
+class TestPartitionedSerializable(OneTable):
+    partitions = 7
+    level = "serializable"
+
+
+class Forgetful(PostgresStorage):
+    """As behind the strictest of poolers: every transaction is the first of its session."""
+
+    def __init__(self, conninfo, **settings):
+        super().__init__(conninfo, pooled=True, **settings)
+        self._conninfo = conninfo
+
+    @contextmanager
+    def _connected(self):
+        kwargs = self._pool.kwargs
+        with psycopg.connect(self._conninfo, **kwargs) as connection:
+            yield connection
+
+
+@pytest.mark.slow
+class TestBehindAPooler(StorageContract):
+    @pytest.fixture
+    def open_storage(self, conninfo, schema):
+        return lambda: Forgetful(conninfo, schema=schema, patience=PATIENT)
+
+
+# --- behind a pooler -----------------------------------------------------------------
+
+
+def test_nothing_is_prepared_behind_a_pooler(conninfo, schema):
+    """What a session remembers would be missing from the next one."""
+    with closing(PostgresStorage(conninfo, schema=schema, pooled=True)) as store:
+        for _ in range(20):
+            store.load("m", [b"k"])
+            store.commit([put(body=None)])
+        with store._connected() as connection:
+            prepared = connection.execute("SELECT count(*) FROM pg_prepared_statements")
+            assert prepared.fetchone() == (0,)
+            assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_a_session_of_ours_does_not_wait_for_ever(conninfo, schema):
+    """Statements, locks and idle transactions end when the caller's patience does."""
+    given = with_options(conninfo, work_mem="1MB")
+    store = PostgresStorage(given, schema=schema, patience=timedelta(seconds=7))
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    with closing(store), store._connected() as connection:
+        for each in limits:
+            assert connection.execute(f"SHOW {each}").fetchone() == ("7s",)
+        assert connection.execute("SHOW work_mem").fetchone() == ("1MB",)
+
+
+# --- the schema ----------------------------------------------------------------------
+
+
+def put(key=b"k", expected=0, body=b"body", wake=None):
+    return Unit("m", puts=(Put(key, expected, body, wake),))
+
+
+@pytest.fixture
+def fresh(conninfo):
+    """The name of a schema that does not exist."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    run(conninfo, f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def test_a_schema_is_made_once(conninfo, fresh):
+    """Who comes second finds it made, and changes nothing."""
+    assert upgrade(conninfo, schema=fresh)
+    assert not upgrade(conninfo, schema=fresh, partitions=3)
+    with closing(PostgresStorage(conninfo, schema=fresh)) as store:
+        assert store.commit([put()]) == [True]
+    assert not upgrade(conninfo, schema=fresh)
+    with closing(PostgresStorage(conninfo, schema=fresh)) as store:
+        assert store.load("m", [b"k"]) == [Record(1, b"body")]
+
+
+def test_many_make_it_at_once(conninfo, fresh):
+    """Of workers that start together one makes the schema."""
+    came = []
+    threads = [
+        threading.Thread(target=lambda: came.append(upgrade(conninfo, schema=fresh)))
+        for _ in range(6)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(came) == [False] * 5 + [True]
+
+
+def test_the_sql_is_enough(conninfo, fresh):
+    """A migration that runs what `ddl` returns makes what `upgrade` makes."""
+    run(conninfo, ddl(schema=fresh, partitions=2))
+    assert not upgrade(conninfo, schema=fresh)
+    with closing(PostgresStorage(conninfo, schema=fresh)) as store:
+        assert store.commit([put()]) == [True]
+
+
+@pytest.mark.parametrize("schema", ["", "Abonent", "a-b", 'a"b', "1a", "a" * 49, "я"])
+def test_a_schema_that_would_need_quoting(conninfo, schema):
+    """The name goes into statements; it is refused before."""
+    with pytest.raises(InvalidValue, match="a schema is"):
+        PostgresStorage(conninfo, schema=schema)
+    with pytest.raises(InvalidValue, match="a schema is"):
+        ddl(schema=schema)
+
+
+@pytest.mark.parametrize("partitions", [0, -1, 1025])
+def test_an_impossible_number_of_partitions(partitions):
+    """Tables are cut into 1 to 1,024."""
+    with pytest.raises(InvalidValue, match="1 to 1024 partitions"):
+        ddl(partitions=partitions)
+
+
+def test_a_schema_of_others(conninfo, fresh):
+    """Where somebody else's tables are, nothing is made."""
+    run(conninfo, f"CREATE SCHEMA {fresh}", f"CREATE TABLE {fresh}.record (id int)")
+    with pytest.raises(StoreForeign):
+        upgrade(conninfo, schema=fresh)
+    assert run(conninfo, f"SELECT to_regclass('{fresh}.version')") == (None,)
+
+
+def test_no_schema_yet(conninfo, fresh):
+    """Who forgot to make it is told how."""
+    with pytest.raises(StoreMissing) as caught:
+        PostgresStorage(conninfo, schema=fresh)
+    assert "abonent db upgrade" in caught.value.remedy
+
+
+def test_a_schema_for_newer_releases(conninfo, fresh):
+    """It is refused before anything is read or written, by `upgrade` as well."""
+    upgrade(conninfo, schema=fresh)
+    run(conninfo, f"INSERT INTO {fresh}.version VALUES (2, 2)")
+    with pytest.raises(StoreNewer):
+        PostgresStorage(conninfo, schema=fresh)
+    with pytest.raises(StoreNewer):
+        upgrade(conninfo, schema=fresh)
+
+
+def test_a_newer_schema_that_this_release_can_use(conninfo, fresh):
+    """While a fleet is being upgraded, old processes go on, on the schema of the new ones."""
+    upgrade(conninfo, schema=fresh)
+    with closing(PostgresStorage(conninfo, schema=fresh)) as old:
+        assert old.commit([put()]) == [True]
+        run(
+            conninfo,
+            f"ALTER TABLE {fresh}.record ADD COLUMN territory text",
+            f"CREATE TABLE {fresh}.more (id int)",
+            f"INSERT INTO {fresh}.version VALUES (2, 1)",
+        )
+        assert old.commit([put(expected=1)]) == [True]
+        with closing(PostgresStorage(conninfo, schema=fresh)) as started_later:
+            assert started_later.load("m", [b"k"]) == [Record(2, b"body")]
+            assert started_later.commit([put(expected=2)]) == [True]
+
+
+# --- what goes wrong -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["host", "postgresql://[", "nonsense=1"])
+def test_a_connection_string_that_cannot_be_read(text):
+    """It is refused without being quoted: it may hold a password."""
+    with pytest.raises(InvalidValue, match="connection string"):
+        PostgresStorage(text)
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    """Nobody listens: it may be tried again."""
+    with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
+        PostgresStorage(make_conninfo(host=str(tmp_path)))
+    assert caught.value.retryable
+
+
+def test_a_database_that_is_not_there(conninfo):
+    """The set-up is at fault, and trying again does not help."""
+    with pytest.raises(StoreRefused, match="no such database") as caught:
+        PostgresStorage(make_conninfo(conninfo, dbname="nowhere"))
+    assert not caught.value.retryable
+
+
+def test_a_role_that_is_not_there(conninfo):
+    """So it is with a role."""
+    with pytest.raises(StoreRefused, match="refuses the role"):
+        PostgresStorage(make_conninfo(conninfo, user="nobody"))
+
+
+def test_a_wrong_password(server):
+    """A wrong password is called that, and is not repeated."""
+    place = server.folder / "pg_hba.conf"
+    before = place.read_text()
+    run(server.conninfo, "DROP ROLE IF EXISTS guarded")
+    run(server.conninfo, "CREATE ROLE guarded LOGIN PASSWORD 'right'")
+    try:
+        place.write_text(f"local all guarded scram-sha-256\n{before}")
+        server.control("reload")
+        deadline = time.monotonic() + 10
+        wrong = make_conninfo(server.conninfo, user="guarded", password="wrong")
+        while time.monotonic() < deadline:  # the server reads the file when it comes to it
+            with pytest.raises(StorageError) as caught:
+                PostgresStorage(wrong, schema="missing")
+            if not isinstance(caught.value, StoreMissing):
+                break
+        assert isinstance(caught.value, StoreRefused)
+        assert "password" in str(caught.value)
+        assert "wrong" not in str(caught.value)
+    finally:
+        place.write_text(before)
+        server.control("reload")
+        run(server.conninfo, "DROP ROLE guarded")
+
+
+def test_a_role_without_privileges(conninfo, schema):
+    """What a role may not use it is told by name."""
+    run(conninfo, "DROP ROLE IF EXISTS nobody_else")
+    run(conninfo, "CREATE ROLE nobody_else LOGIN")
+    try:
+        with pytest.raises(StoreRefused, match="privilege"):
+            PostgresStorage(make_conninfo(conninfo, user="nobody_else"), schema=schema)
+    finally:
+        run(conninfo, "DROP ROLE nobody_else")
+
+
+def test_a_standby(conninfo, schema):
+    """A server that takes no writes is refused when it is opened."""
+    place = with_options(conninfo, default_transaction_read_only="on")
+    with pytest.raises(StoreReadOnly):
+        PostgresStorage(place, schema=schema)
+
+
+def test_a_server_that_becomes_read_only(conninfo, named, schema, store):
+    """What is being read can be read; what is to be written is refused, and then again is not."""
+    store.commit([put()])
+    with store._connected() as connection:
+        connection.execute("SET default_transaction_read_only = on")
+    assert store.load("m", [b"k"]) == [Record(1, b"body")]
+    with pytest.raises(StoreReadOnly):
+        store.commit([put(expected=1)])
+    cut_off(conninfo, named)
+    assert store.commit([put(expected=1)]) == [True]
+
+
+def cut_off(conninfo, named):
+    """End these sessions, as an administrator or a failover does."""
+    ours = f"FROM pg_stat_activity WHERE application_name = '{name_in(named)}'"
+    pids = run(conninfo, f"SELECT coalesce(array_agg(pid), '{{}}') {ours}")[0]
+    run(conninfo, f"SELECT count(pg_terminate_backend(pid)) FROM unnest(ARRAY{pids}::int[]) pid")
+    deadline = time.monotonic() + 10
+    while run(conninfo, f"SELECT count(*) {ours} AND pid = ANY(ARRAY{pids}::int[])") != (0,):
+        assert time.monotonic() < deadline
+
+
+def name_in(named):
+    return conninfo_to_dict(named)["application_name"]
+
+
+def test_a_connection_that_was_cut_while_it_was_idle(conninfo, named, store):
+    """The next call takes another connection, and nobody notices."""
+    for expected in range(5):
+        assert store.commit([put(expected=expected)]) == [True]
+        assert store.load("m", [b"k"]) == [Record(expected + 1, b"body")]
+        cut_off(conninfo, named)
+
+
+def test_a_connection_that_is_cut_in_a_commit(conninfo, named, schema, store):
+    """All or nothing was taken; the caller is told to try again, and finds out which."""
+    store.commit([put()])
+    with psycopg.connect(conninfo) as other:
+        other.execute(f"SELECT FROM {schema}.space FOR UPDATE")
+        failures = []
+
+        def write():
+            try:
+                store.commit([put(expected=1)])
+            except StorageError as error:
+                failures.append(error)
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        wait_for_a_lock(conninfo, named)
+        cut_off(conninfo, named)
+        writing.join(30)
+    assert [type(each) for each in failures] == [StoreUnavailable]
+    assert store.load("m", [b"k"]) == [Record(1, b"body")]
+    assert store.commit([put(expected=1)]) == [True]
+
+
+def wait_for_a_lock(conninfo, named):
+    deadline = time.monotonic() + 20
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        f" WHERE application_name = '{name_in(named)}' AND wait_event_type = 'Lock'"
+    )
+    while run(conninfo, waiting) == (0,):
+        assert time.monotonic() < deadline
+
+
+def test_a_lock_that_others_keep(conninfo, schema):
+    """After the caller's patience the call is over, and nothing of it is left."""
+    with closing(PostgresStorage(conninfo, schema=schema, patience=HASTY)) as store:
+        store.commit([put()])
+        with psycopg.connect(conninfo) as other:
+            other.execute(f"SELECT FROM {schema}.space FOR UPDATE")
+            with pytest.raises(StoreUnavailable, match=r"lock|too long"):
+                store.commit([put(expected=1)])
+        assert store.load("m", [b"k"]) == [Record(1, b"body")]
+        assert store.commit([put(expected=1)]) == [True]
+
+
+def test_no_connection_becomes_free(conninfo, schema):
+    """Who has to wait for longer than their patience is told so."""
+    store = PostgresStorage(conninfo, schema=schema, connections=1, patience=HASTY)
+    with closing(store), store._connected(), pytest.raises(StoreUnavailable, match="became free"):
+        store.load("m", [b"k"])
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ("53100", StoreFull),
+        ("53200", StoreUnavailable),
+        ("57P03", StoreUnavailable),
+        ("58030", StoreUnavailable),
+        ("XX001", RecordDamaged),
+        ("XX000", StorageError),
+        ("42501", StoreRefused),
+    ],
+)
+def test_what_the_server_fails_with(conninfo, schema, store, state, error):
+    """Each failure is told in words of ours, nothing of the batch is left, and it goes on."""
+    store.commit([put()])
+    quoting = f"RAISE EXCEPTION 'room for {SECRET.decode()}' USING ERRCODE = '{state}'"
+    run(
+        conninfo,
+        f"CREATE FUNCTION {schema}.fail() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN {quoting}; END $$",
+        f"CREATE TRIGGER fail BEFORE INSERT ON {schema}.journal"
+        f" FOR EACH ROW EXECUTE FUNCTION {schema}.fail()",
+    )
+    try:
+        unit = Unit("m", (Put(b"k", 1, b"new"),), appends=(Append(b"s", 1, b"e"),))
+        with pytest.raises(error) as caught:
+            store.commit([unit])
+        assert type(caught.value) is error
+        assert SECRET.decode() not in str(caught.value)
+        assert caught.value.__cause__ is None
+    finally:
+        run(conninfo, f"DROP TRIGGER fail ON {schema}.journal", f"DROP FUNCTION {schema}.fail")
+    assert store.load("m", [b"k"]) == [Record(1, b"body")]
+    assert store.commit([unit]) == [True]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.due("m", 1 << 70, 1, 1),
+        lambda store: store.commit([put(wake=1 << 63)]),
+        lambda store: store.commit([Unit("m", appends=(Append(b"s", 1 << 63, b""),))]),
+        lambda store: store.load("a\x00b", [b"k"]),
+        lambda store: store.load("\ud800", [b"k"]),
+    ],
+)
+def test_what_postgresql_cannot_hold(store, call):
+    """It is the caller's fault, and nothing is left half-done."""
+    store.commit([put()])
+    with pytest.raises(InvalidValue):
+        call(store)
+    assert store.load("m", [b"k"]) == [Record(1, b"body")]
+
+
+@pytest.mark.parametrize("expected", [-1, 1 << 31, 1 << 70])
+def test_a_version_that_no_record_has(store, expected):
+    """To expect an impossible version is to expect the wrong one."""
+    assert store.commit([put(), put(expected=expected), put(expected=1)]) == [True, False, True]
+
+
+def test_a_child_is_refused(store):
+    """Connections belong to the process that opened them."""
+    store.commit([put()])
+    store._pid += 1
+    with pytest.raises(UsedAfterFork):
+        store.load("m", [b"k"])
+    store.close()
+    store._pid -= 1
+    with pytest.raises(IdentifierClosed):
+        store.load("m", [b"k"])
+    store.close()
+
+
+def test_without_the_driver(monkeypatch):
+    """Who lacks it is told what to install."""
+    import builtins
+    import importlib
+
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if name.startswith("psycopg"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    spec = importlib.util.spec_from_file_location("again", postgres_link.__file__)
+    with pytest.raises(ModuleNotFoundError, match=r"abonent\[postgres\]"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+# --- how it works --------------------------------------------------------------------
+
+
+def test_it_says_what_it_can_do(store):
+    """It promises to outlive a crash and to be shared by processes."""
+    assert StorageFeatures(durable=True, shared=True) == store.features
+
+
+class Counting:
+    """Counts what is asked of the server."""
+
+    def __init__(self, store, monkeypatch):
+        self.asked = []
+        real = psycopg.Connection.execute
+
+        def execute(connection, query, *args, **kwargs):
+            self.asked.append(query)
+            return real(connection, query, *args, **kwargs)
+
+        monkeypatch.setattr(psycopg.Connection, "execute", execute)
+
+
+def of_two(number):
+    """What a pass does: two users change, one gives a number up to the other."""
+    old, new = b"old%d" % number, b"new%d" % number
+    return Unit(
+        "m",
+        (Put(old, 1, b"b", 5), Put(new, 1, b"b")),
+        (AliasChange(b"n%d" % number, old, False), AliasChange(b"n%d" % number, new, True, True)),
+        (Append(old, 1, b"e"), Append(new, 1, b"e")),
+    )
+
+
+def test_a_batch_is_one_statement(store, monkeypatch):
+    """However many units there are, the server is asked once."""
+    for number in range(30):
+        alias = (AliasChange(b"n%d" % number, b"old%d" % number, True, True),)
+        store.commit([Unit("m", (Put(b"old%d" % number, 0, b"b"),), alias)])
+        store.commit([put(b"new%d" % number)])
+    counting = Counting(store, monkeypatch)
+    assert store.commit([of_two(number) for number in range(30)]) == [True] * 30
+    assert len(counting.asked) == 1
+
+
+def test_a_batch_in_which_one_loses_is_judged_under_a_lock(store, monkeypatch):
+    """The server refuses the whole, and then says what it holds."""
+    store.commit([put(b"a"), put(b"b")])
+    counting = Counting(store, monkeypatch)
+    assert store.commit([put(b"a", 1), put(b"b", 9), put(b"c")]) == [True, False, True]
+    assert 5 >= len(counting.asked)
+
+
+def test_an_alias_that_several_units_of_a_batch_move(store):
+    """Who may have it depends on who had it at that moment, not at the end."""
+    store.commit([Unit("m", aliases=(AliasChange(b"n", b"c", True),))])
+    batch = [
+        Unit("m", aliases=(AliasChange(b"n", b"a", True, sole=True),)),
+        Unit("m", aliases=(AliasChange(b"n", b"c", False),)),
+    ]
+    assert store.commit(batch) == [False, True]
+    assert store.find("m", [b"n"]) == [()]
+
+
+@pytest.mark.parametrize("call", ["load", "find", "born", "changed", "gone"])
+def test_what_is_asked_with_every_message_touches_one_partition(conninfo, call):
+    """A statement of the hot path names what the tables are cut by; the others are not opened.
+
+    The server counts index scans by table: those of a partition that is pruned stay at nothing.
+    """
+    name = made(conninfo, 7)
+    with closing(PostgresStorage(conninfo, schema=name, connections=1)) as store:
+        unit = Unit(
+            "m",
+            (Put(b"user", 0, b"b", 5),),
+            (AliasChange(b"number", b"user", True, sole=True),),
+            (Append(b"subject", 1, b"e"),),
+        )
+        assert store.commit([unit]) == [True]
+        calls = {
+            "load": lambda: store.load("m", [b"user"]),
+            "find": lambda: store.find("m", [b"number"]),
+            "born": lambda: store.commit([Unit("m", (Put(b"other", 0, b"b", 6),))]),
+            "changed": lambda: store.commit(
+                [Unit("m", (Put(b"user", 1, b"b", 7),), unit.aliases, unit.appends)]
+            ),
+            "gone": lambda: store.commit([Unit("m", (Put(b"user", 1, None),))]),
+        }
+        before = touched(conninfo, name, store)
+        calls[call]()
+        after = touched(conninfo, name, store)
+    moved = {table for table in after if after[table] != before.get(table)}
+    for table in ("record", "deadline", "alias", "journal"):
+        parts = {each for each in moved if each.startswith(f"{table}_")}
+        assert len(parts) <= 1, parts
+    assert moved
+
+
+def touched(conninfo, schema, store):
+    """How often each table was read or written, flushed by the one session of the store."""
+    with store._connected() as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        connection.execute("SELECT 1")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT relname, seq_scan + coalesce(idx_scan, 0) + n_tup_ins + n_tup_upd + n_tup_del"
+            " FROM pg_stat_all_tables WHERE schemaname = %s",
+            (schema,),
+        )
+        return dict(rows.fetchall())
