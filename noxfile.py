@@ -137,11 +137,15 @@ def world(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def crash(session: nox.Session) -> None:
-    """Processes are killed while they identify; then logs are cut. `-- --kills 100` kills fewer."""
-    install_wheel(session)
-    kills = session.posargs or ("--kills", "1000", "--jobs", str(WORKERS))
-    session.run("python", "-m", "tests.crash", *kills)
-    session.run("python", "-m", "tests.crash", "--wal")
+    """Processes and servers are killed, and logs cut. `-- --kills 100` or `-- --servers 20`: less.
+
+    Without arguments: 1,000 processes on SQLite, two logs, 100 servers.
+    """
+    install_wheel(session, "postgres")
+    session.install(*group("tests"))
+    shares = (["--kills", "1000", "--jobs", str(WORKERS)], ["--wal"], ["--servers", "100"])
+    for each in [session.posargs] if session.posargs else shares:
+        session.run("python", "-m", "tests.crash", *each)
 
 
 @nox.session(default=False)

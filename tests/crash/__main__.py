@@ -1,8 +1,9 @@
-"""Kill processes that identify users on SQLite, or cut the logs that they leave.
+"""Kill processes that identify users, or their server, or cut the logs that they leave.
 
     python -m tests.crash --kills 1000 --jobs 2     kill, and compare with what was acknowledged
     python -m tests.crash --wal                     cut the log at every frame and inside it
     python -m tests.crash --wal --commits 10        a shorter log
+    python -m tests.crash --servers 100             kill a PostgreSQL server under its users
 
 Knows the command line and how findings are told. Ends with 1 when a promise is broken, and with 2
 when the kills did not strike everywhere they were meant to: then finding nothing means less.
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from enum import Enum
 from pathlib import Path
 from time import monotonic
 
@@ -25,11 +27,14 @@ from abonent import SqliteStorage
 from tests.crash.killing import Moment, Tally, kill_on_one_store
 from tests.crash.life import OpenStore
 from tests.crash.logs import cut, record
+from tests.crash.servers import Way, kill_servers
+from tests.postgres import Server
 
 KILLS_EACH = 20
 """Kills on one store: what recovered from one is what the next is killed on."""
 ENOUGH = 200
 """Kills from which on every moment must have been struck."""
+ENOUGH_SERVERS = 50
 
 
 def kill_all(
@@ -49,9 +54,11 @@ def kill_all(
     return total
 
 
-def tell_kills(tally: Tally, seed: int, seconds: float) -> int:
+def tell_kills(
+    tally: Tally, seed: int, seconds: float, kinds: type[Enum] = Moment, enough: int = ENOUGH
+) -> int:
     """Print what came of the kills."""
-    moments = {each.value: tally.moments.get(each.value, 0) for each in Moment}
+    moments = {each.value: tally.moments.get(each.value, 0) for each in kinds}
     print(f"kills                         {tally.kills} in {seconds:.0f} s, seed {seed}")
     print(f"ended before the kill         {tally.survivors}")
     for name, count in moments.items():
@@ -65,7 +72,7 @@ def tell_kills(tally: Tally, seed: int, seconds: float) -> int:
         print(f"  {line}")
     if tally.violations:
         return 1
-    if tally.kills >= ENOUGH and not (all(moments.values()) and tally.recovered):
+    if tally.kills >= enough and not (all(moments.values()) and tally.recovered):
         print("some moment was never struck")
         return 2
     return 0
@@ -97,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes that kill at once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--wal", action="store_true", help="cut logs instead")
+    parser.add_argument("--servers", type=int, metavar="N", help="kill a server so often instead")
     parser.add_argument("--commits", type=int, default=40, help="in each log that is cut")
     options = parser.parse_args(arguments)
     if min(options.kills, options.jobs, options.commits) < 1:
@@ -105,6 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.wal:
             return cut_all(options.commits, options.seed, Path(folder))
         begun = monotonic()
+        if options.servers:
+            tally = kill_servers(Server(Path(folder) / "server"), options.servers, options.seed)
+            return tell_kills(tally, options.seed, monotonic() - begun, Way, ENOUGH_SERVERS)
         tally = kill_all(options.kills, options.seed, options.jobs, Path(folder))
         return tell_kills(tally, options.seed, monotonic() - begun)
 

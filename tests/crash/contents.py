@@ -1,4 +1,4 @@
-"""All that lies in an SQLite store, and what ought to lie there.
+"""All that lies in a store, and what ought to lie there.
 
 Knows tables, and the memory store as the reference for what commits make of them. Refuses to know
 who committed what, and why.
@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import psycopg
 from attrs import frozen
 
-from abonent.ports import Entry, Record
+from abonent import SqliteStorage
+from abonent.ports import Entry, Record, Storage
 from abonent.stores import MemoryStorage
+from abonent.stores.postgres import PostgresStorage
 
 SPACE = "m"
 _CURSOR = (1 << 40) - 1
@@ -29,6 +32,61 @@ class Contents:
     deadlines: Mapping[bytes, int]
     owners: Mapping[bytes, frozenset[bytes]]
     journal: Sequence[Entry]
+
+
+class Kept(Protocol):
+    """What a death left behind."""
+
+    def opened(self) -> Storage:
+        """A store on it."""
+
+    def contents(self) -> tuple[Contents, list[str]]:
+        """What lies in it once a store has opened it, and what is wrong with its tables."""
+
+
+@frozen
+class KeptInFile:
+    """An SQLite file."""
+
+    path: Path
+
+    def opened(self) -> Storage:
+        return SqliteStorage(self.path)
+
+    def contents(self) -> tuple[Contents, list[str]]:
+        return stored_in(self.path)
+
+
+@frozen
+class KeptOnServer:
+    """A schema of a PostgreSQL server, with one messenger in it."""
+
+    conninfo: str
+    schema: str
+
+    def opened(self) -> Storage:
+        return PostgresStorage(self.conninfo, schema=self.schema)
+
+    def contents(self) -> tuple[Contents, list[str]]:
+        with psycopg.connect(self.conninfo) as connection:
+
+            def rows(sql: str) -> list[tuple[Any, ...]]:
+                return connection.execute(sql.format(self.schema).encode()).fetchall()
+
+            owners: dict[bytes, set[bytes]] = {}
+            for alias, owner in rows("SELECT alias, owner FROM {}.alias"):
+                owners.setdefault(alias, set()).add(owner)
+            records = rows("SELECT key, version, body FROM {}.record")
+            journal = rows("SELECT cursor, subject, number, body FROM {}.journal ORDER BY cursor")
+            contents = Contents(
+                records={key: Record(version, body) for key, version, body in records},
+                deadlines=dict(rows("SELECT key, at FROM {}.deadline")),
+                owners={alias: frozenset(several) for alias, several in owners.items()},
+                journal=tuple(Entry(*row) for row in journal),
+            )
+            counted = [last for (last,) in rows("SELECT cursor FROM {}.space")]
+        wrong = [] if counted in ([], [len(journal)]) else [f"cursors are counted to {counted}"]
+        return contents, wrong
 
 
 def kept_by(reference: MemoryStorage) -> Contents:

@@ -16,11 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 
 from attrs import define, field
 
-from abonent import Identifier, MemoryStorage, SqliteStorage
+from abonent import Identifier, MemoryStorage
 from abonent.core.events import Event
 from abonent.core.evolution import evolve
 from abonent.core.owed import gate, wakes_at
@@ -44,7 +43,7 @@ from abonent.errors import AbonentError
 from abonent.ports import Clock, Unit
 from abonent.records import decode_entry
 from abonent.simulation import SimulatedOperator, SimulatedSender
-from tests.crash.contents import SPACE, Contents, differences, kept_by, stored_in
+from tests.crash.contents import SPACE, Contents, Kept, differences, kept_by
 from tests.crash.life import OPERATOR, POLICY, identifier_on, reason_of
 from tests.crash.messages import (
     Applied,
@@ -112,19 +111,19 @@ class Judge:
             self.returned[each.user] = []
         self.returned.setdefault(each.user, []).append(each)
 
-    def judge(self, path: Path, clock: Clock) -> None:
-        """Open the store at a path, which only this process uses, and compare.
+    def judge(self, kept: Kept, clock: Clock) -> None:
+        """Open a store, which only this process uses, and compare.
 
         Raises:
             Violation: something acknowledged is lost, or something is there by half.
         """
         operator, sender = SimulatedOperator(OPERATOR), SimulatedSender()
         try:
-            store = SqliteStorage(path)
+            store = kept.opened()
         except AbonentError as error:
             raise Violation([f"what is left cannot be opened: {error}"]) from error
         with closing(identifier_on(store, clock, operator, sender)) as identifier:
-            found, wrong = stored_in(path)
+            found, wrong = kept.contents()
             wrong += self._settle(found)
             if not wrong:  # what follows would only say the same again
                 wrong += inconsistencies(identifier, found)

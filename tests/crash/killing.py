@@ -30,6 +30,7 @@ from attrs import Factory, define, frozen
 from abonent import MemoryStorage
 from abonent.simulation import SimulatedClock, SimulatedOperator, SimulatedSender
 from tests.crash import messages
+from tests.crash.contents import KeptInFile
 from tests.crash.judging import Judge, Violation
 from tests.crash.life import OPERATOR, OpenStore, RacingClock, identifier_on, live
 from tests.crash.messages import Applied, Asking, Due, Failed, Mark, Message, Returned, Trying
@@ -253,7 +254,7 @@ def kill_on_one_store(folder: Path, kills: int, seed: str, open_store: OpenStore
             judge.hear(life.told)
             if path.exists():
                 _copy(path, copy)
-                judge.judge(copy, clock)
+                judge.judge(KeptInFile(copy), clock)
             elif judge.acknowledged:
                 raise Violation(["steps were acknowledged, and there is no file"])
         except Violation as violation:

@@ -28,6 +28,7 @@ from abonent import (
     OneTimeCodes,
     Outcome,
     Policy,
+    Reason,
     Standing,
     Status,
     SubscriberNumber,
@@ -206,7 +207,8 @@ class Crowd:
     def _ask_gate(self, user: str) -> None:
         at = self.clock.now()
         gate = self.identifier.gate(user)
-        self.tell(Returned(user=user, call="gate", at=at, open=gate.open))
+        if gate.reason is not Reason.CANNOT_SAY:  # which stands in no history
+            self.tell(Returned(user=user, call="gate", at=at, open=gate.open))
 
     def _stood(
         self,
@@ -246,16 +248,8 @@ def live(
 ) -> None:
     """Open the store, let crowds act in threads and sweep meanwhile, then close. Or die before."""
     chance = random.Random(seed)
-    clock = RacingClock(origin)
-    operator = SimulatedOperator(OPERATOR, answers=answering(chance), prompt=False)
-    sender = SimulatedSender()
-    store = open_store(path)
-    identifier = identifier_on(Witness(store, tell), clock, operator, sender)
+    identifier, crowds = gathered(open_store(path), RacingClock(origin), seed, chance, tell)
     tell(Mark("open"))
-    crowds = [
-        Crowd(each, identifier, clock, operator, sender, random.Random(f"{seed} {each}"), tell)
-        for each in range(4)
-    ]
 
     def act(crowd: Crowd, times: int) -> None:
         try:
@@ -279,3 +273,20 @@ def live(
     tell(Mark("closing"))
     identifier.close()
     tell(Mark("closed"))
+
+
+def gathered(
+    store: Storage,
+    clock: Clock,
+    seed: str,
+    chance: random.Random,
+    tell: Callable[[Message], None],
+) -> tuple[Identifier, list[Crowd]]:
+    """A service on a store that tells what it is given, and the crowds that are to use it."""
+    operator = SimulatedOperator(OPERATOR, answers=answering(chance), prompt=False)
+    sender = SimulatedSender()
+    identifier = identifier_on(Witness(store, tell), clock, operator, sender)
+    return identifier, [
+        Crowd(each, identifier, clock, operator, sender, random.Random(f"{seed} {each}"), tell)
+        for each in range(4)
+    ]

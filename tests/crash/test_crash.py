@@ -16,14 +16,16 @@ from abonent.core.events import Event, Passed, ProofFailed
 from abonent.ports import Put, Unit
 from abonent.simulation import SimulatedClock, SimulatedOperator, SimulatedSender
 from tests.crash.__main__ import cut_all, kill_all, tell_kills
-from tests.crash.contents import SPACE, stored_in
+from tests.crash.contents import SPACE, KeptInFile, stored_in
 from tests.crash.judging import Judge, Violation, first_unexplained, inconsistencies
 from tests.crash.killing import kill_on_one_store
 from tests.crash.life import OPERATOR, START, Crowd, identifier_on
 from tests.crash.logs import Torn, cut, newest_pages, read_log, record
 from tests.crash.messages import Applied, Message, Returned, Trying
+from tests.crash.servers import kill_servers
 from tests.crash.witness import Witness
 from tests.crash.wrong import AcknowledgesTooSoon, TearsUnits
+from tests.postgres import Server, with_options
 
 
 @pytest.mark.slow
@@ -40,6 +42,23 @@ def test_killed_processes_lose_nothing_acknowledged(tmp_path: Path):
 def test_cut_logs_open_at_a_commit(tmp_path: Path):
     """A log cut or damaged at any place opens at the last commit before it, never between."""
     assert 0 == cut_all(6, 7, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_server_loses_nothing_acknowledged(tmp_path: Path):
+    """I8: whatever was acknowledged before the server was killed is there when it is back."""
+    tally = kill_servers(Server(tmp_path / "server"), 4, 7)
+    assert [] == tally.violations
+    assert 4 == tally.kills
+    assert tally.commits > 20
+
+
+@pytest.mark.slow
+def test_kills_catch_a_server_that_acknowledges_too_soon(tmp_path: Path):
+    """A server that is set not to write before it answers is caught."""
+    server = Server(tmp_path / "server")
+    tally = kill_servers(server, 30, 7, with_options(server.conninfo, synchronous_commit="off"))
+    assert tally.violations
 
 
 @pytest.mark.slow
@@ -116,7 +135,7 @@ class Told:
     def judge(self) -> Judge:
         judge = Judge()
         judge.hear(self.messages)
-        judge.judge(self.path, self.clock)
+        judge.judge(KeptInFile(self.path), self.clock)
         return judge
 
     def damage(self, sql: str) -> None:

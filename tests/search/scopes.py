@@ -337,6 +337,7 @@ PROOFS = Scope(
     starts=(
         Start(),
         Start(given=OVER),
+        Start((Claim(operator=None), Later(MINUTE))),
         Start((Claim(operator=None), _WRONG, _WRONG, Later(MINUTE), Claim(operator=None))),
     ),
 )
