@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
@@ -46,6 +46,7 @@ from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
+from abonent.gates import GateCache
 from abonent.ports import Clock, KeyProvider, LateAnswer, Notice, OneTimeCode, Storage
 
 T = TypeVar("T")
@@ -62,6 +63,33 @@ class PendingGate:
 
     def __bool__(self) -> NoReturn:
         raise CallerError("await the gate before asking whether it is open")
+
+
+class AsyncGateCache:
+    """`GateCache` for asyncio: what is in memory is answered without leaving the loop."""
+
+    def __init__(self, gates: GateCache, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        self._gates = gates
+        self._in_thread = in_thread
+
+    def gate(self, user_id: str) -> PendingGate:
+        """See `GateCache.gate`. To be awaited: before that, it has no truth value (P25)."""
+        return PendingGate(lambda: self._ask(user_id).__await__())
+
+    async def _ask(self, user_id: str) -> Gate:
+        found = self._gates.kept(user_id)
+        if found is None:
+            found = await self._in_thread(self._gates.read, user_id)
+        return found
+
+    @property
+    def age(self) -> timedelta | None:
+        """See `GateCache.age`."""
+        return self._gates.age
+
+    async def close(self) -> None:
+        """See `GateCache.close`."""
+        await asyncio.to_thread(self._gates.close)
 
 
 class AsyncIdentifier:
@@ -108,6 +136,7 @@ class AsyncIdentifier:
         self._feed = Feed(self._engine.archive, self._loop.commits.check)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="abonent-writer")
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="abonent-reader")
+        self._gates: list[GateCache] = []
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
         self._queued: dict[str, int] = {}
@@ -128,6 +157,8 @@ class AsyncIdentifier:
         """Finish what runs, settle it, and close the store. Closing twice is allowed."""
         while self._running:
             await asyncio.wait(set(self._running))
+        for gates in self._gates:
+            await asyncio.to_thread(gates.close)
         try:
             if not self._loop.commits.closed:
                 await self._in_thread(self._readers, self._loop.commits.close)
@@ -154,6 +185,19 @@ class AsyncIdentifier:
         """See `Identifier.gate`. To be awaited: before that, it has no truth value (P25)."""
         asked = partial(self._in_thread, self._readers, self._calls.gate, user_id)
         return PendingGate(lambda: asked().__await__())
+
+    def gate_cache(
+        self,
+        *,
+        max_staleness: timedelta = timedelta(seconds=1),
+        max_users: int = 1_000_000,
+    ) -> AsyncGateCache:
+        """See `Identifier.gate_cache`."""
+        self._loop.commits.check()
+        clock = self._loop.clock
+        made = GateCache(self._engine.archive, clock.now, max_staleness, max_users)
+        self._gates.append(made)
+        return AsyncGateCache(made, partial(self._in_thread, self._readers))
 
     async def require_open(self, user_id: str) -> None:
         """See `Identifier.require_open`."""

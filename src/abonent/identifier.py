@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -40,6 +40,7 @@ from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
+from abonent.gates import GateCache
 from abonent.ports import (
     Clock,
     KeyProvider,
@@ -113,6 +114,7 @@ class Identifier:
         self._loop = self._engine.loop
         self._calls = self._engine.calls
         self._feed = Feed(self._engine.archive, self._loop.commits.check)
+        self._gates: list[GateCache] = []
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._lanes_mutex = threading.Lock()
 
@@ -129,6 +131,8 @@ class Identifier:
 
     def close(self) -> None:
         """Finish what runs, settle it, and close the store. Closing twice is allowed."""
+        for gates in self._gates:
+            gates.close()
         for lane in self._lanes.values():
             lane.shutdown(wait=True)
         try:
@@ -175,6 +179,28 @@ class Identifier:
         Closed, with `Reason.CANNOT_SAY`, if the store is out of reach (S32).
         """
         return self._calls.gate(user_id)
+
+    def gate_cache(
+        self,
+        *,
+        max_staleness: timedelta = timedelta(seconds=1),
+        max_users: int = 1_000_000,
+    ) -> GateCache:
+        """Return gates that are answered from memory, for every message.
+
+        A gate that closes, closes there at the latest `max_staleness` after the commit that closed
+        it; if the store cannot be followed for that long, all are closed. It is closed with the
+        identifier.
+
+        Args:
+            max_staleness: longer than nothing.
+            max_users: how many are kept in memory, at least one: about 0.5 KB each.
+        """
+        self._loop.commits.check()
+        clock = self._loop.clock
+        made = GateCache(self._engine.archive, clock.now, max_staleness, max_users)
+        self._gates.append(made)
+        return made
 
     def require_open(self, user_id: str) -> None:
         """Do nothing if this user may transmit messages now.

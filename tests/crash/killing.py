@@ -234,7 +234,8 @@ def kill_on_one_store(folder: Path, kills: int, seed: str, open_store: OpenStore
     judge, tally = Judge(), Tally()
     warm_up()
     if threading.active_count() != 1:
-        raise RuntimeError("a process is forked from one without further threads")
+        others = [each.name for each in threading.enumerate()]
+        raise RuntimeError(f"a process is forked from one without further threads: {others}")
     while tally.kills < kills and not tally.violations:
         existed = path.exists()
         number = f"{seed}.{tally.kills + tally.survivors}"

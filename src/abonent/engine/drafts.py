@@ -359,7 +359,7 @@ class Draft:
         for change in self._changes.values():
             puts.append(self._put(change))
             aliases += self._aliases(change)
-            appends.append(self._append(change))
+            appends += self._appends(change)
         for key, (version, counted) in self._budgets.items():
             if counted:
                 sealed = self._archive.keyring.seal_row(key, version + 1, encode_instants(counted))
@@ -385,18 +385,25 @@ class Draft:
         wake = wakes_at(after.aggregate)
         return Put(after.key, expected, body, None if wake is None else micros(wake))
 
-    def _append(self, change: _Change) -> Append:
-        after = change.after
+    def _appends(self, change: _Change) -> Iterator[Append]:
+        before, after = change.before, change.after
+        if before.version and before.row.subject_key != after.row.subject_key:
+            # Nobody will open it, but who follows the journal learns that this subject is no more.
+            yield self._entry(before.row, before.version + 1, encode_entry((), None))
+            if _is_empty(after.aggregate):
+                return
         now = gate(after.aggregate, change.at)
         told: Gate | None = now
-        if change.before.version and now == gate(change.before.aggregate, change.at):
+        if before.version and now == gate(before.aggregate, change.at):
             told = None
-        elif not change.before.version and not now.open:
+        elif not before.version and not now.open:
             told = None  # who was never identified was never open
-        body = encode_entry(change.events, told)
-        number = after.version - after.row.begun
-        sealed = self._archive.keyring.seal_entry(after.row.subject_key, number, body)
-        return Append(after.subject, number, sealed)
+        yield self._entry(after.row, after.version, encode_entry(change.events, told))
+
+    def _entry(self, row: Row, version: int, body: bytes) -> Append:
+        number = version - row.begun
+        sealed = self._archive.keyring.seal_entry(row.subject_key, number, body)
+        return Append(subject_of(row.subject_key), number, sealed)
 
     def _aliases(self, change: _Change) -> list[AliasChange]:
         changes: list[AliasChange] = []

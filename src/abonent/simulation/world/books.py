@@ -19,6 +19,9 @@ from abonent.simulation.world.ledger import Account
 if TYPE_CHECKING:
     from abonent.simulation.world.services import Service
 
+STALENESS: Final = timedelta(hours=12)
+"""How old gates from memory may be here: as many questions fall into it as into a second of a
+service with a hundred million users."""
 STEPPED: Final = timedelta(minutes=25)
 """How far clocks are set at most: counts of a day are sure beyond that only."""
 
@@ -55,6 +58,8 @@ class Book:
     sends: defaultdict[SubscriberNumber, list[datetime]] = field(factory=lambda: defaultdict(list))
     codes: set[str] = field(factory=set[str])
     queries: set[str] = field(factory=set[str])
+    narrowed: dict[str, datetime] = field(factory=dict[str, datetime])
+    """When a commit last closed a user's gate, or set an instant at which it closes."""
     chain: bytes = b""
     entries: int = 0
 

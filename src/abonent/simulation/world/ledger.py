@@ -20,6 +20,7 @@ from abonent.core.states import (
     EffectKind,
     NoticeKind,
 )
+from abonent.simulation.world.agenda import EPOCH
 
 DAY: Final = timedelta(hours=24)
 GRACE: Final = frozenset({NoticeKind.PORTED})
@@ -119,8 +120,20 @@ class Account:
     heard: deque[tuple[str, str]] = field(factory=lambda: deque(maxlen=8))
     forgotten: bool = False
     gone: bool = False
+    ended: bool = False
+    """Whether the subject's journal is about to get its last entry, in the unit that is read."""
     """Whether not even a record is left."""
     replica: Aggregate = BLANK
+
+    @property
+    def open_until(self) -> datetime | None:
+        """Until when the gate is open if nothing happens: for good, or by now not at all."""
+        holding = self.holding
+        if holding is None or self.forgotten:
+            return EPOCH
+        if holding.due is None:
+            return None
+        return holding.due if holding.open_at(holding.due) else EPOCH
 
     def settled(self, at: datetime) -> tuple[Trial | None, Holding | None]:
         """Return the attempt and the identification once all before an instant is settled."""

@@ -301,6 +301,7 @@ class People:
         """Send messages: each asks the gate."""
         user = self.user(person)
         for service in self.services(person):
+            self.ask_memory(service, user)
             process = self.world.pick(service, "write", person)
             if process is None or process.identifier is None:
                 continue
@@ -310,6 +311,12 @@ class People:
             except GateClosed as closed:
                 self.world.watch.complained(closed)
             self.call_in(process, "standing", person, lambda it: it.standing(user))
+
+    def ask_memory(self, service: Service, user: str) -> None:
+        """Ask every process for a gate from memory."""
+        for process in service.processes:
+            if process.gates is not None:
+                self.world.watch.remembered(service, process, user, process.gates.gate(user))
 
     def disclose(self, person: int) -> None:
         """Have one's number given to a third party, with and without a consent that covers it."""

@@ -14,11 +14,13 @@ from attrs import define
 from abonent.core.states import EffectKind
 from abonent.engine.effects import Lane
 from abonent.errors import StoreUnavailable
+from abonent.gates import GateCache
 from abonent.identifier import Identifier
 from abonent.ports import Entry, GatewayFeatures, Record, Storage, StorageFeatures, Unit
 from abonent.possession import OneTimeCodes
 from abonent.sealing import MemoryKeys
-from abonent.simulation.world.agenda import Agenda
+from abonent.simulation.world.agenda import EPOCH, Agenda
+from abonent.simulation.world.books import STALENESS
 from abonent.simulation.world.carriers import Link, Registry, Sms
 
 if TYPE_CHECKING:
@@ -131,6 +133,7 @@ class Process:
         self.index = index
         self.clock = LocalClock(service.around.agenda)
         self.identifier: Identifier | None = None
+        self.gates: GateCache | None = None
         self.life = 0
         self.crash_at: tuple[str, int] | None = None
         self.rival: Callable[[], object] | None = None
@@ -168,10 +171,35 @@ class Process:
             alarm=around.watch.alarmed,
             unsafe_test_doubles=True,
         )
+        self.gates = GateCache(
+            self.identifier._engine.archive,
+            self.clock.now,
+            STALENESS,
+            1000,
+            monotonic=self._seconds,
+            by_hand=True,
+        )
+        self._follow_later()
+
+    def _seconds(self) -> float:
+        """What no setting of a clock changes."""
+        return (self.service.around.agenda.now - EPOCH).total_seconds()
+
+    def _follow_later(self) -> None:
+        """Follow the journal now and then, and sometimes too late."""
+        around, life, gates = self.service.around, self.life, self.gates
+        wait = 1.2 * STALENESS * around.chance.share("follow", self, around.agenda.now)
+
+        def follow() -> None:
+            if life == self.life and gates is not None:
+                self.service.guarded(self, gates.follow)
+                self._follow_later()
+
+        around.agenda.after(wait, follow)
 
     def stop(self) -> None:
         """Die: what was not committed is gone."""
-        self.identifier = None
+        self.identifier = self.gates = None
         self.life += 1
         self.crash_at = self.rival = None
         if self._inner is not None and self._inner.features.shared:

@@ -37,6 +37,8 @@ RARE: Final[tuple[str, ...]] = (
     "a number disclosed",
     "a unit that lost to another process",
     "the gate asked while the store is out of reach",
+    "a gate from memory that closed after its commit",
+    "a gate from memory that was too old",
     "a clock that stepped",
     "keys rotated",
     *(f"crash {place}" for place in PLACES),

@@ -20,10 +20,11 @@ from abonent.core.agreements import Agreement
 from abonent.core.parties import Messenger, MessengerKind
 from abonent.core.policy import Policy
 from abonent.core.standing import Standing
+from abonent.engine.inbound import Received
 from abonent.errors import AbonentError
 from abonent.ports import CodeMessage, LateAnswer, Notice, Storage
 from abonent.simulation.world.agenda import Agenda, Chance
-from abonent.simulation.world.books import Call
+from abonent.simulation.world.books import STALENESS, Call
 from abonent.simulation.world.carriers import Carrier
 from abonent.simulation.world.comparing import compare_standing, standing_of
 from abonent.simulation.world.faults import Faults
@@ -281,6 +282,9 @@ class World:
         answer = self.people.call_in(process, "receive", 0, lambda it: it.receive(item), item=item)
         if isinstance(answer, AbonentError) or (answer is None and not process.alive):
             return self.deliver(service, item, again)
+        for user in answer.users if isinstance(answer, Received) else ():
+            later = STALENESS * self.chance.share("asks later", user, self.agenda.now)
+            self.agenda.after(later, partial(self.people.ask_memory, service, user))
         if isinstance(item, Notice) and item.happened_at is not None:
             lag = (self.agenda.now - item.happened_at).total_seconds()
             noticed = Noticed(operator=item.operator, kind=item.kind.value, lag=lag)

@@ -18,14 +18,15 @@ from abonent.core.events import Event, Passed
 from abonent.core.evolution import evolve
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
-from abonent.core.states import BLANK, EffectKind
+from abonent.core.states import BLANK, EffectKind, Reason
 from abonent.engine.archive import is_sends_key, micros
 from abonent.engine.effects import Alarm
 from abonent.errors import AbonentError, TransitionRefused
 from abonent.ports import Append, Notice, Put, Unit
 from abonent.records import Row, decode_entry, decode_instants, decode_row
 from abonent.sealing import subject_of
-from abonent.simulation.world.books import Book, Call, keyring_of
+from abonent.simulation.world.agenda import EPOCH
+from abonent.simulation.world.books import STALENESS, Book, Call, keyring_of
 from abonent.simulation.world.ledger import DAY, Account, Holding, Question
 from abonent.simulation.world.outcome import Answered, Exposure, Violation
 
@@ -148,6 +149,7 @@ class Watch:
         ]
         passed = [(account, event) for account, event in happened if isinstance(event, Passed)]
         self._remember_holders(book, passed)
+        were_open = {account.key: account.open_until for account, _ in happened}
         for account, event in happened:
             self.events[type(event).__name__] += 1
             if self._expected:
@@ -166,6 +168,10 @@ class Watch:
                 same = other.holding is not None and other.holding.number == event.number
                 self.insist("I3", other is winner or not same, "two users hold one number")
         self._before.clear()
+        for key, before in were_open.items():
+            account = book.accounts[key]
+            if account.open_until is not None and account.open_until != before:
+                book.narrowed[account.user] = self.around.agenda.now
         for key, (put, row) in stored.items():
             account = book.accounts[key]
             self.insist("I7", account.replica == row.aggregate, "the journal does not give a row")
@@ -214,6 +220,8 @@ class Watch:
         if not account.forgotten:
             self.insist("I7", self.call.name == "forget", "the record of a user is gone")
             self.judge.gone(book, account)
+            account.ended = True
+            book.narrowed[account.user] = self.around.agenda.now
         account.gone = True
 
     def _opened(self, book: Book, append: Append) -> list[tuple[Account, Event]]:
@@ -224,8 +232,10 @@ class Watch:
         book.chain = sha256(book.chain + parts).digest()
         book.entries += 1
         account = book.subjects.get(append.subject)
-        if account is None and self.call.name == "forget":
-            return []  # of a user of whom nothing is left, not even the key of this entry
+        if account is not None and (account.ended or account.subject != append.subject):
+            account.ended = False
+            self.insist("I7", self.call.name == "forget", "a subject ended that is not forgotten")
+            return []  # the last entry of a subject whose key is gone
         if account is None:
             book.keyring.open_entry(book.keyring.stranger_key(), append.number, body)
             self.saw("an answer that nobody asked for")
@@ -372,6 +382,23 @@ class Watch:
             expected = False
         self.insist("I1", answer.open is expected, "the gate is wrong")
         self.shown(repr(answer))
+
+    def remembered(self, service: Service, process: Process, user: str, answer: Gate) -> None:
+        """Compare what a gate from memory says: open no longer than agreed after it was closed."""
+        self.shown(repr(answer))
+        if not answer.open:
+            if answer.reason is Reason.CANNOT_SAY and not service.is_shut():
+                self.saw("a gate from memory that was too old")
+            return
+        book = self.book(service)
+        account = book.users.get(user)
+        until = EPOCH if account is None else account.open_until
+        if until is None or process.clock.now() <= until:
+            return
+        closed = book.narrowed.get(user, EPOCH)
+        since = self.around.agenda.now - closed
+        self.insist("I1", since <= STALENESS, "a gate from memory was open for too long")
+        self.saw("a gate from memory that closed after its commit")
 
     def shown(self, text: str, *, random: str | None = None) -> None:
         """Look at what a caller, a log or a person was shown, apart from a random part of it."""

@@ -1,0 +1,229 @@
+"""Gates answered from memory, for every message, no older than was agreed.
+
+Knows how to follow the journal and when it may not answer. Refuses to open an entry: whoever
+the journal names is dropped here and read again when they are next asked for.
+
+1. Every commit that changes a user appends to the journal of the subject that they were, also where
+   they are forgotten. So what is kept is right as of `fresh`, when the journal was last followed.
+2. Once `fresh` is older than the agreed staleness, every gate is closed.
+3. What closes at an instant closes by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
+
+from abonent.core.owed import CANNOT_SAY, UNKNOWN_USER, Gate, gate
+from abonent.core.parties import check_user_id
+from abonent.core.states import Reason
+from abonent.engine.archive import Archive, subject_alias
+from abonent.errors import InvalidValue
+
+_CHUNK: Final = 1000
+_REMEMBERED: Final = 10_000
+_LAPSED: Final = Gate(False, None, Reason.REIDENTIFICATION_DUE)
+log = logging.getLogger("abonent.gates")
+
+
+class GateCache:
+    """Answers `gate` from memory; made by `Identifier.gate_cache`.
+
+    A user who is asked for the first time, or of whom something was heard, is read from the store.
+    A thread follows the journal from the first question on, until `close`; or, `by_hand`, whoever
+    calls `follow` does.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        now: Callable[[], datetime],
+        max_staleness: timedelta,
+        max_users: int,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        by_hand: bool = False,
+    ) -> None:
+        if max_staleness <= timedelta(0):
+            raise InvalidValue("the staleness is longer than nothing")
+        if max_users < 1:
+            raise InvalidValue("at least one user is kept")
+        self._archive = archive
+        self._now = now
+        self._monotonic = monotonic
+        self._staleness = max_staleness.total_seconds()
+        self._max_users = max_users
+        self._gates: dict[str, Gate] = {}
+        self._keys: dict[str, tuple[bytes, ...]] = {}
+        self._users: dict[bytes, str] = {}
+        self._heard: deque[bytes] = deque(maxlen=_REMEMBERED)
+        self._heard_of = 0
+        self._fresh = -1e18
+        self._cursor: int | None = None
+        self._lock = threading.Lock()
+        self._following = threading.Lock()
+        self._starting = threading.Lock()
+        self._over = threading.Event()
+        self._begun = False
+        self._thread: threading.Thread | None = None
+        if not by_hand:
+            self._thread = threading.Thread(target=self._run, name="abonent-gates", daemon=True)
+        self._pause = min(self._staleness / 4, 1.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop following the journal; from then on every gate is closed. Twice is allowed."""
+        self._over.set()
+        with self._starting:
+            begun, self._begun = self._thread is not None and self._thread.is_alive(), True
+        if self._thread is not None and begun:
+            self._thread.join()
+        self._fresh = -1e18
+
+    @property
+    def age(self) -> timedelta | None:
+        """How long ago the journal was last followed to its end; None: not yet."""
+        if self._fresh < 0:
+            return None
+        return timedelta(seconds=max(0.0, self._monotonic() - self._fresh))
+
+    def gate(self, user_id: str) -> Gate:
+        """Tell whether this user may transmit messages, as of at most the agreed staleness ago.
+
+        Closed, with `Reason.CANNOT_SAY`, where that cannot be said (S32).
+        """
+        found = self.kept(user_id)
+        return self.read(user_id) if found is None else found
+
+    def kept(self, user_id: str) -> Gate | None:
+        """Answer from memory; None if the store has to be asked, which `read` does."""
+        if self._monotonic() - self._fresh > self._staleness:
+            return CANNOT_SAY if self._begun else None
+        found = self._gates.get(user_id)
+        if found is None or found.until is None or self._now() <= found.until:
+            return found
+        return _LAPSED
+
+    def read(self, user_id: str) -> Gate:
+        """Answer from the store, and keep the answer if nothing was heard of the user meanwhile."""
+        if not self._started():
+            return CANNOT_SAY
+        check_user_id(user_id)
+        heard_of = self._heard_of
+        try:
+            held = self._archive.user(user_id)
+        except Exception as error:  # whatever it is, the gate is closed (P21)
+            _tell("abonent.gate_cannot_say", error)
+            return CANNOT_SAY
+        found = UNKNOWN_USER if held is None else gate(held.aggregate, self._now())
+        # The subject, and whatever key the row stands under or will, if they are not known yet.
+        keys = self._archive.keyring.user_tags(user_id)
+        if held is not None:
+            keys = (held.subject, *keys)
+        with self._lock:
+            lately = tuple(islice(reversed(self._heard), self._heard_of - heard_of))
+            all_known = len(lately) == self._heard_of - heard_of
+            if all_known and not any(key in lately for key in keys):
+                while len(self._gates) >= self._max_users:
+                    self._drop(next(iter(self._gates)))
+                self._gates[user_id] = found
+                self._keys[user_id] = keys
+                self._users.update(dict.fromkeys(keys, user_id))
+        return found
+
+    def follow(self) -> None:
+        """Follow the journal to its end, and forget whoever it names. The thread does that.
+
+        Raises:
+            StorageError: the store is out of reach; what was agreed runs out.
+        """
+        with self._following:
+            if self._cursor is None:
+                self._cursor = self._end()
+            began = self._monotonic()
+            self._follow()
+            self._fresh = began
+
+    # --- small parts of the above ----------------------------------------------------
+
+    def _follow(self) -> None:
+        archive, full = self._archive, True
+        while full:
+            page = archive.storage.journal(archive.space, self._cursor or 0, _CHUNK)
+            full = len(page) == _CHUNK
+            if not page:
+                break
+            heard = sorted({entry.subject for entry in page})
+            # Who is new has a subject that nobody here has heard of, and a row by now.
+            new = [subject_alias(each) for each in heard if each not in self._users]
+            owners = archive.storage.find(archive.space, new) if new else []
+            heard += [key for found in owners for key in found]
+            with self._lock:
+                self._heard += heard
+                self._heard_of += len(heard)
+                for each in heard:
+                    user_id = self._users.get(each)
+                    if user_id is not None:
+                        self._drop(user_id)
+            self._cursor = page[-1].cursor
+
+    def _drop(self, user_id: str) -> None:
+        self._gates.pop(user_id, None)
+        for key in self._keys.pop(user_id, ()):
+            self._users.pop(key, None)
+
+    def _end(self) -> int:
+        """The cursor of the last entry, found by halving: the port cannot be asked for it."""
+
+        def beyond(cursor: int) -> bool:
+            return bool(self._archive.storage.journal(self._archive.space, cursor, 1))
+
+        low, high = 0, 1
+        while beyond(high):
+            low, high = high, high * 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if beyond(middle) else (low, middle)
+        return high if low or beyond(0) else 0
+
+    def _started(self) -> bool:
+        """Have a thread that follows, and the journal followed once; False if that is over."""
+        with self._starting:
+            if not self._begun:
+                self._try_to_follow()
+                if self._thread is not None:
+                    self._thread.start()  # not before there is work
+                self._begun = True
+        return not self._over.is_set()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._pause):
+            self._try_to_follow()
+
+    def _try_to_follow(self) -> None:
+        try:
+            self.follow()
+        except Exception as error:
+            # Whatever it is, the thread goes on: gates close by themselves meanwhile (P21).
+            _tell("abonent.gates_not_followed", error)
+
+
+def _tell(event: str, error: Exception) -> None:
+    log.warning("%s cause=%s", event, getattr(error, "code", type(error).__name__))
