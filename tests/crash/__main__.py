@@ -62,7 +62,7 @@ def tell_kills(
     print(f"kills                         {tally.kills} in {seconds:.0f} s, seed {seed}")
     print(f"ended before the kill         {tally.survivors}")
     for name, count in moments.items():
-        print(f"  {name:<28}{count}")
+        print(f"  {name:<28}  {count}")
     print(f"acknowledged calls            {tally.acknowledged}, commits {tally.commits}")
     for name, count in sorted(tally.calls.items()):
         print(f"  {name:<28}{count}")
