@@ -1,7 +1,7 @@
 """The gates. `nox` runs all of them; `nox -s tests` runs one; `nox -l` lists them.
 
 Default: lint, typing, tests, docs, search, world.
-By name only: crash, fuzz, mutation, browser, bench.
+By name only: crash, workers, fuzz, mutation, browser, bench.
 Arguments go to the command that a session runs: `nox -s world -- --seeds 10000`.
 """
 
@@ -146,6 +146,14 @@ def crash(session: nox.Session) -> None:
     shares = (["--kills", "1000", "--jobs", str(WORKERS)], ["--wal"], ["--servers", "100"])
     for each in [session.posargs] if session.posargs else shares:
         session.run("python", "-m", "tests.crash", *each)
+
+
+@nox.session(default=False)
+def workers(session: nox.Session) -> None:
+    """Four workers share 100,000 deadlines on PostgreSQL; then one of them is killed."""
+    install_wheel(session, "cli", "postgres")
+    session.install(*group("tests"))
+    session.run("python", "-m", "tests.workers", *session.posargs)
 
 
 @nox.session(default=False)

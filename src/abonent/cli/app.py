@@ -181,3 +181,36 @@ def simulate(
         course.write_report(report, outcome, plan)
     if not outcome.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def worker(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:FUNCTION", help="A function of yours that returns an Identifier."
+        ),
+    ],
+    *,
+    every: Annotated[
+        float, typer.Option(min=0.01, max=60, help="Seconds between sweeps if nothing is due.")
+    ] = 1.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when nothing more is due, as for cron.")
+    ] = False,
+    alive: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Touched after every sweep that succeeded.")
+    ] = None,
+) -> None:
+    """Settle deadlines and try what is owed, until SIGTERM. Any number of workers share the work.
+
+    A sweep that runs is finished first, and what waits is committed. A store that is out of reach
+    is tried again, at growing pauses.
+    """
+    import logging
+
+    from abonent.cli.worker import work
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    swept = work(target, every=every, once=once, alive=alive)
+    typer.echo(f"swept {swept}")
