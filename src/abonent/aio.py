@@ -44,6 +44,7 @@ from abonent.engine.effects import (
 )
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
+from abonent.engine.observing import Observer
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
@@ -115,6 +116,7 @@ class AsyncIdentifier:
         policy: Policy | None = None,
         clock: Clock | None = None,
         alarm: Callable[[Alarm], object] | None = None,
+        observer: Observer | None = None,
         unsafe_test_doubles: bool = False,
     ) -> None:
         self._engine = assemble(
@@ -129,6 +131,7 @@ class AsyncIdentifier:
             policy=policy or Policy(),
             clock=clock or SystemClock(),
             alarm=alarm,
+            observer=observer,
             unsafe_test_doubles=unsafe_test_doubles,
         )
         self._loop = self._engine.loop

@@ -38,6 +38,7 @@ from abonent.engine.effects import (
 )
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
+from abonent.engine.observing import Observer
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
@@ -75,6 +76,7 @@ class Identifier:
         policy: the messenger's own choices.
         clock: tells the time.
         alarm: called with what a person has to look at.
+        observer: called with what happens, for metrics and traces; it names nobody.
         unsafe_test_doubles: accept adapters that are for tests only (P12).
 
     Raises:
@@ -95,6 +97,7 @@ class Identifier:
         policy: Policy | None = None,
         clock: Clock | None = None,
         alarm: Callable[[Alarm], object] | None = None,
+        observer: Observer | None = None,
         unsafe_test_doubles: bool = False,
     ) -> None:
         self._engine = assemble(
@@ -109,6 +112,7 @@ class Identifier:
             policy=policy or Policy(),
             clock=clock or SystemClock(),
             alarm=alarm,
+            observer=observer,
             unsafe_test_doubles=unsafe_test_doubles,
         )
         self._loop = self._engine.loop

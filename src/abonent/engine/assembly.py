@@ -21,6 +21,7 @@ from abonent.engine.calls import Calls
 from abonent.engine.effects import Alarm, Gateway, Performer, Possession, Router
 from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
+from abonent.engine.observing import Observer, Telling
 from abonent.errors import DoubleRefused, InvalidValue, UnknownOperator
 from abonent.ports import Clock, KeyProvider, Storage
 from abonent.sealing import Keyring
@@ -57,6 +58,7 @@ def assemble(
     policy: Policy,
     clock: Clock,
     alarm: Callable[[Alarm], object] | None,
+    observer: Observer | None,
     unsafe_test_doubles: bool,
 ) -> Engine:
     """Build an engine.
@@ -90,6 +92,7 @@ def assemble(
         router=router,
         operators=gateways,
         clock=clock,
+        telling=Telling(observer),
     )
     return Engine(archive, loop, Calls(loop, possession), Inbound(loop))
 

@@ -25,6 +25,7 @@ from abonent.engine.archive import Held, sends_key
 from abonent.engine.drafts import Draft
 from abonent.engine.effects import Call, Flow, Submit, guarded
 from abonent.engine.loop import Done, Loop, rival_of
+from abonent.engine.observing import Observed
 from abonent.errors import ConsentMissing, GateClosed, InvalidValue, UnknownUser
 from abonent.ports import OneTimeCode, PossessionClaim, Verdict
 from abonent.sealing import new_id
@@ -235,7 +236,11 @@ class Calls:
         """Answer from the store; closed, with a reason of its own, if the store cannot say."""
         check_user_id(user_id)
         self._loop.commits.check()
-        return self._loop.archive.gate(user_id, self._clock.now())
+        found = self._loop.archive.gate(user_id, self._clock.now())
+        if self._loop.telling.heard:
+            why = "open" if found.reason is None else found.reason.value
+            self._loop.telling.tell(Observed(what="gate", detail=why))
+        return found
 
 
 def _was_tried(done: Done) -> bool:

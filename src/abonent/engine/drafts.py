@@ -41,6 +41,7 @@ from abonent.engine.archive import (
     sends_key,
     subject_alias,
 )
+from abonent.engine.observing import Observed, observed_in
 from abonent.errors import AbonentError, UnknownUser
 from abonent.ports import AliasChange, Append, Put, Record, Unit
 from abonent.records import (
@@ -367,6 +368,11 @@ class Draft:
             else:
                 puts.append(Put(key, version, None))
         return Unit(self._archive.space, tuple(puts), tuple(aliases), tuple(appends))
+
+    def observed(self) -> Iterator[Observed]:
+        """Return what may be told of what happened here, once it is committed."""
+        for change in self._changes.values():
+            yield from observed_in(change.before.aggregate, change.events)
 
     def merge(self, unit: Unit) -> None:
         """Let the rest of the batch see these changes, as if they were committed."""

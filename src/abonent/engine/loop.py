@@ -46,6 +46,7 @@ from abonent.engine.effects import (
     Submit,
     SubmitAll,
 )
+from abonent.engine.observing import Observed, Telling
 from abonent.engine.settling import Settler
 from abonent.errors import AbonentError, StorageError, UnknownQuery
 from abonent.ports import Clock, PossessionClaim, Unrouted
@@ -82,6 +83,7 @@ class Loop:
         router: Router | None,
         operators: Iterable[str],
         clock: Clock,
+        telling: Telling,
     ) -> None:
         self.archive = archive
         self.keyring = archive.keyring
@@ -91,8 +93,10 @@ class Loop:
         self.operators = frozenset(operators)
         within = self.policy.flush_within
         self.commits = GroupCommit(
-            Settler(archive).settle, linger=None if within is None else within.total_seconds()
+            Settler(archive, telling).settle,
+            linger=None if within is None else within.total_seconds(),
         )
+        self.telling = telling
         self._performer = performer
         self._router = router
 
@@ -316,6 +320,7 @@ class Loop:
                 yield Spawn(tuple(lanes))
         if self.commits.waiting:
             yield Submit((), _nothing)
+        self.telling.tell(Observed(what="sweep", count=due))
         return SweepReport(due=due, tried=tried, events=dict(counted))
 
     def _tick(self, key: bytes, now: datetime, settled: datetime, draft: Draft) -> Done | None:

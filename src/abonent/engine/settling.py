@@ -6,6 +6,7 @@ Knows batches and conflicts. Refuses to know what a task is about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from abonent.engine.archive import Archive
 from abonent.engine.commits import Task
 from abonent.engine.drafts import Batch, Draft
+from abonent.engine.observing import Observed, Telling
 from abonent.errors import Contended, StorageError
 from abonent.ports import Unit
 
@@ -23,18 +25,23 @@ _ROUNDS: Final = 64
 class Settler:
     """Settles the tasks that a group commit has collected."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, telling: Telling) -> None:
         self._archive = archive
+        self._telling = telling
 
     def settle(self, tasks: Sequence[Task]) -> None:
         """Set the result or error of every task."""
+        began = perf_counter()
         left = list(tasks)
         for _ in range(_ROUNDS):
             left = self._round(left)
             if not left:
-                return
+                break
         for each in left:
             each.error = Contended("other writers kept winning")
+        if self._telling.heard:
+            seconds = perf_counter() - began
+            self._telling.tell(Observed(what="flush", seconds=seconds, count=len(tasks)))
 
     def _round(self, tasks: list[Task]) -> list[Task]:
         """Decide and commit a batch; return the tasks that lost and have to decide anew."""
@@ -53,6 +60,9 @@ class Settler:
             if bundle.unit is None or next(verdicts):
                 for task, result, failure in bundle.outcomes:
                     task.result, task.error = result, failure
+                if self._telling.heard:
+                    for fact in bundle.draft.observed():
+                        self._telling.tell(fact)
             else:
                 lost += [task for task, _, _ in bundle.outcomes]
         return lost
@@ -77,6 +87,7 @@ class _Bundle(Struct, frozen=True):
 
     outcomes: tuple[_Outcome, ...]
     unit: Unit | None
+    draft: Draft
 
 
 def _by_user(tasks: list[Task]) -> Iterable[list[Task]]:
@@ -107,7 +118,7 @@ def _decide(batch: Batch, tasks: list[Task]) -> list[_Bundle]:
         unit = draft.unit()
         if unit is not None:
             draft.merge(unit)
-        bundles[draft] = _Bundle(outcomes, unit)
+        bundles[draft] = _Bundle(outcomes, unit, draft)
     return list(bundles.values())
 
 
