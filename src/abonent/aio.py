@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -253,6 +253,15 @@ class AsyncIdentifier:
     async def history(self, user_id: str) -> list[Happening]:
         """See `Identifier.history`."""
         return await self._in_thread(self._readers, self._feed.history, user_id)
+
+    async def standings(self) -> AsyncIterator[Standing]:
+        """See `Identifier.standings`; with `async for`."""
+        after: bytes | None = b""
+        while after is not None:
+            now = self._loop.clock.now()
+            page, after = await self._in_thread(self._readers, self._feed.standings, after, now)
+            for each in page:
+                yield each
 
     async def replay(self) -> ReplayReport:
         """See `Identifier.replay`."""

@@ -15,6 +15,7 @@ from abonent.core.events import Event
 from abonent.core.evolution import evolve
 from abonent.core.owed import Gate
 from abonent.core.parties import check_user_id
+from abonent.core.standing import Standing, standing
 from abonent.core.states import BLANK, Aggregate, Reason
 from abonent.engine.archive import Archive, Held, is_sends_key, subject_alias
 from abonent.errors import TransitionRefused
@@ -103,6 +104,19 @@ class Feed:
             if entry.subject == subject
             for event in self._open(entry, held).events
         ]
+
+    def standings(self, after: bytes, now: datetime) -> tuple[list[Standing], bytes | None]:
+        """Return where a page of users stand, and what the next page comes after, if any."""
+        self._check()
+        page = self._archive.storage.scan(self._archive.space, after, _CHUNK)
+        policy = self._archive.terrain.policy
+        held = (self._archive.open(*each) for each in page if not is_sends_key(each[0]))
+        found = [
+            standing(each.row.user_id, each.aggregate, now, policy)
+            for each in held
+            if each.row.user_id is not None
+        ]
+        return found, page[-1][0] if len(page) == _CHUNK else None
 
     def replay(self) -> ReplayReport:
         """Replay the whole journal and compare it with every stored record, opened."""

@@ -7,7 +7,7 @@ rules or stores; it drives the engine's flows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -279,6 +279,17 @@ class Identifier:
     def history(self, user_id: str) -> list[Happening]:
         """Return what the journal tells of a user. It reads the whole journal."""
         return self._feed.history(user_id)
+
+    def standings(self) -> Iterator[Standing]:
+        """Say where every known user stands, one after the other, in no particular order.
+
+        They are read page by page, so that any number fit in memory. Who changes meanwhile is shown
+        as before or after; who comes meanwhile may be missing.
+        """
+        after: bytes | None = b""
+        while after is not None:
+            page, after = self._feed.standings(after, self._loop.clock.now())
+            yield from page
 
     def replay(self) -> ReplayReport:
         """Replay the journal and compare it with every stored record."""
