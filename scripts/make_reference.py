@@ -121,6 +121,13 @@ ARROWS: Final = (
         label=(51, 103),
     ),
     Arrow(
+        sources=(Unidentified,),
+        event=events.Declared,
+        targets=(Identified,),
+        path=((24, 43), (16, 43), (16, 347), (24, 347)),
+        label=(18, 90),
+    ),
+    Arrow(
         sources=_others(Unidentified, ProvingPossession),
         event=events.NumberClaimed,
         targets=(ProvingPossession,),

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
+from weakref import WeakSet
 
 from abonent.core.agreements import Agreement
 from abonent.core.numbers import SubscriberNumber
@@ -42,6 +43,7 @@ from abonent.engine.effects import (
     guarded,
     translated,
 )
+from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
@@ -139,7 +141,7 @@ class AsyncIdentifier:
         self._feed = Feed(self._engine.archive, self._loop.commits.check)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="abonent-writer")
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="abonent-reader")
-        self._gates: list[GateCache] = []
+        self._gates: WeakSet[GateCache] = WeakSet()
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
         self._queued: dict[str, int] = {}
@@ -160,7 +162,7 @@ class AsyncIdentifier:
         """Finish what runs, settle it, and close the store. Closing twice is allowed."""
         while self._running:
             await asyncio.wait(set(self._running))
-        for gates in self._gates:
+        for gates in list(self._gates):
             await asyncio.to_thread(gates.close)
         try:
             if not self._loop.commits.closed:
@@ -199,7 +201,7 @@ class AsyncIdentifier:
         self._loop.commits.check()
         clock = self._loop.clock
         made = GateCache(self._engine.archive, clock.now, max_staleness, max_users)
-        self._gates.append(made)
+        self._gates.add(made)
         return AsyncGateCache(made, partial(self._in_thread, self._readers))
 
     async def require_open(self, user_id: str) -> None:
@@ -240,6 +242,16 @@ class AsyncIdentifier:
     async def sweep(self, *, limit: int = 10_000) -> SweepReport:
         """See `Identifier.sweep`."""
         return await self._drive(self._loop.sweep(limit))
+
+    async def import_identified(
+        self,
+        rows: Iterable[DeclaredUser],
+        *,
+        rejected: Callable[[RejectedUser], object] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> ImportReport:
+        """See `Identifier.import_identified`."""
+        return await self._drive(self._engine.importer.run(rows, rejected, progress))
 
     def _arrived(self, received_at: datetime | None) -> datetime:
         return self._loop.clock.now() if received_at is None else check_instant(received_at)
@@ -310,7 +322,8 @@ class AsyncIdentifier:
         futures: list[asyncio.Future[None]] = []
         leads = False
         for each in submits:
-            task, future = Task(each.keys, each.work), loop.create_future()
+            task = Task(each.keys, each.work, each.aliases)
+            future = loop.create_future()
             task.notify = partial(_tell, loop, future)
             leads = self._loop.commits.enqueue(task) or leads
             tasks.append(task)

@@ -255,6 +255,20 @@ class CodeSpent(Refused):
     remedy = "Claim again from retry_at on to have a new code sent."
 
 
+class UserKnown(Refused):
+    """A user was to be taken over who has a history here, or other numbers than that one."""
+
+    code = "USER_KNOWN"
+    remedy = "Nothing, if the number is the same; otherwise let the user claim the new one."
+
+
+class NumberTaken(Refused):
+    """A user was to be taken over by a number that another user of this messenger has."""
+
+    code = "NUMBER_TAKEN"
+    remedy = "Find out whose it is; the other user has to lose it, or this one to claim it."
+
+
 class GateClosed(Refused):
     """`require_open` was asked about a user who must not transmit messages."""
 

@@ -26,9 +26,12 @@ from abonent.core.parties import check_user_id
 from abonent.core.states import Reason
 from abonent.engine.archive import Archive, subject_alias
 from abonent.errors import InvalidValue
+from abonent.ports import Entry
 
-_CHUNK: Final = 1000
+_CHUNK: Final = 1_000
 _REMEMBERED: Final = 10_000
+_NEVER: Final = -1e18
+_NO_ENTRY: Final = Entry(0, b"", 0, b"")
 _LAPSED: Final = Gate(False, None, Reason.REIDENTIFICATION_DUE)
 log = logging.getLogger("abonent.gates")
 
@@ -65,8 +68,8 @@ class GateCache:
         self._users: dict[bytes, str] = {}
         self._heard: deque[bytes] = deque(maxlen=_REMEMBERED)
         self._heard_of = 0
-        self._fresh = -1e18
-        self._cursor: int | None = None
+        self._fresh = _NEVER
+        self._last: Entry | None = None
         self._lock = threading.Lock()
         self._following = threading.Lock()
         self._starting = threading.Lock()
@@ -75,7 +78,7 @@ class GateCache:
         self._thread: threading.Thread | None = None
         if not by_hand:
             self._thread = threading.Thread(target=self._run, name="abonent-gates", daemon=True)
-        self._pause = min(self._staleness / 4, 1.0)
+        self._pause = self._staleness / 4
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +98,10 @@ class GateCache:
             begun, self._begun = self._thread is not None and self._thread.is_alive(), True
         if self._thread is not None and begun:
             self._thread.join()
-        self._fresh = -1e18
+        with self._following:
+            self._fresh = _NEVER
+        with self._lock:
+            self._forget_all()
 
     @property
     def age(self) -> timedelta | None:
@@ -126,7 +132,8 @@ class GateCache:
         if not self._started():
             return CANNOT_SAY
         check_user_id(user_id)
-        heard_of = self._heard_of
+        # Who is read before the journal is followed could be closed unheard.
+        followed, heard_of = self._last is not None, self._heard_of
         try:
             held = self._archive.user(user_id)
         except Exception as error:  # whatever it is, the gate is closed (P21)
@@ -139,8 +146,9 @@ class GateCache:
             keys = (held.subject, *keys)
         with self._lock:
             lately = tuple(islice(reversed(self._heard), self._heard_of - heard_of))
-            all_known = len(lately) == self._heard_of - heard_of
+            all_known = followed and len(lately) == self._heard_of - heard_of
             if all_known and not any(key in lately for key in keys):
+                self._drop(user_id)
                 while len(self._gates) >= self._max_users:
                     self._drop(next(iter(self._gates)))
                 self._gates[user_id] = found
@@ -149,25 +157,44 @@ class GateCache:
         return found
 
     def follow(self) -> None:
-        """Follow the journal to its end, and forget whoever it names. The thread does that.
+        """Follow the journal to its end, and drop whoever it names. The thread does that.
 
         Raises:
             StorageError: the store is out of reach; what was agreed runs out.
         """
         with self._following:
-            if self._cursor is None:
-                self._cursor = self._end()
             began = self._monotonic()
+            if self._last is None:
+                self._begin_anew()
             self._follow()
-            self._fresh = began
+            if not self._over.is_set():
+                self._fresh = began
 
     # --- small parts of the above ----------------------------------------------------
 
+    def _begin_anew(self) -> None:
+        """Forget everybody, and follow from the present end."""
+        end = self._end()
+        page = self._archive.storage.journal(self._archive.space, end - 1, 1) if end else []
+        with self._lock:
+            self._forget_all()
+            self._heard_of += _REMEMBERED + 1  # whoever is being read now was read too early
+            self._last = page[0] if page else _NO_ENTRY
+
     def _follow(self) -> None:
         archive, full = self._archive, True
-        while full:
-            page = archive.storage.journal(archive.space, self._cursor or 0, _CHUNK)
+        while full and self._last is not None:
+            # Begun with the last one that is known: a journal that was restored, or lost its end
+            # with a server, has another in its place, and then nothing that is kept can be trusted.
+            after = max(self._last.cursor - 1, 0)
+            page = archive.storage.journal(archive.space, after, _CHUNK)
             full = len(page) == _CHUNK
+            if self._last.cursor:
+                if not page or page[0] != self._last:
+                    self._begin_anew()
+                    full = True
+                    continue
+                page = page[1:]
             if not page:
                 break
             heard = sorted({entry.subject for entry in page})
@@ -182,7 +209,11 @@ class GateCache:
                     user_id = self._users.get(each)
                     if user_id is not None:
                         self._drop(user_id)
-            self._cursor = page[-1].cursor
+                self._last = page[-1]
+
+    def _forget_all(self) -> None:
+        for kept in (self._gates, self._keys, self._users):
+            kept.clear()
 
     def _drop(self, user_id: str) -> None:
         self._gates.pop(user_id, None)
@@ -208,8 +239,12 @@ class GateCache:
         with self._starting:
             if not self._begun:
                 self._try_to_follow()
-                if self._thread is not None:
-                    self._thread.start()  # not before there is work
+                try:
+                    if self._thread is not None:
+                        self._thread.start()  # not before there is work
+                except RuntimeError as error:  # no more threads can be had
+                    _tell("abonent.gates_not_followed", error)
+                    return False
                 self._begun = True
         return not self._over.is_set()
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from abonent.core.agreements import Agreement
 from abonent.core.numbers import SubscriberNumber
@@ -36,6 +37,7 @@ from abonent.engine.effects import (
     SubmitAll,
     guarded,
 )
+from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
@@ -118,7 +120,7 @@ class Identifier:
         self._loop = self._engine.loop
         self._calls = self._engine.calls
         self._feed = Feed(self._engine.archive, self._loop.commits.check)
-        self._gates: list[GateCache] = []
+        self._gates: WeakSet[GateCache] = WeakSet()
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._lanes_mutex = threading.Lock()
 
@@ -135,7 +137,7 @@ class Identifier:
 
     def close(self) -> None:
         """Finish what runs, settle it, and close the store. Closing twice is allowed."""
-        for gates in self._gates:
+        for gates in list(self._gates):
             gates.close()
         for lane in self._lanes.values():
             lane.shutdown(wait=True)
@@ -203,7 +205,7 @@ class Identifier:
         self._loop.commits.check()
         clock = self._loop.clock
         made = GateCache(self._engine.archive, clock.now, max_staleness, max_users)
-        self._gates.append(made)
+        self._gates.add(made)
         return made
 
     def require_open(self, user_id: str) -> None:
@@ -267,6 +269,26 @@ class Identifier:
         """Settle what is due now and try what is owed. Any number of processes may sweep."""
         return self._drive(self._loop.sweep(limit))
 
+    def import_identified(
+        self,
+        rows: Iterable[DeclaredUser],
+        *,
+        rejected: Callable[[RejectedUser], object] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> ImportReport:
+        """Take over the users that the messenger had before, however many.
+
+        Their gate is open, and their standing says `Basis.DECLARED` until they are identified anew
+        by a claim of the same number. Rows are judged one by one; the same rows again change
+        nothing and go on where an error ended them.
+
+        Args:
+            rows: read as they are needed.
+            rejected: called with every row that is not taken over, and why.
+            progress: called now and then with how many rows were read.
+        """
+        return self._drive(self._engine.importer.run(rows, rejected, progress))
+
     def _arrived(self, received_at: datetime | None) -> datetime:
         return self._loop.clock.now() if received_at is None else check_instant(received_at)
 
@@ -315,7 +337,7 @@ class Identifier:
 
     def _answer(self, request: Any) -> Any:
         if type(request) is Submit:
-            return self._loop.commits.submit(Task(request.keys, request.work))
+            return self._loop.commits.submit(Task(request.keys, request.work, request.aliases))
         if type(request) is Call:
             return guarded(request.lane, request.function, request.arguments)
         if type(request) is Read:
@@ -323,7 +345,7 @@ class Identifier:
         if type(request) is Spawn:
             return self._spawn(request.flows)
         if type(request) is SubmitAll:
-            tasks = [Task(each.keys, each.work) for each in request.tasks]
+            tasks = [Task(each.keys, each.work, each.aliases) for each in request.tasks]
             self._loop.commits.submit_all(tasks)
             return [task.error or task.result for task in tasks]
         raise TypeError(f"a flow asked for {type(request).__name__}")

@@ -16,6 +16,7 @@ from abonent.core.events import (
     CodeRecorded,
     CodeSent,
     DebtGivenUp,
+    Declared,
     Displaced,
     Event,
     IdentificationNotPassed,
@@ -329,4 +330,5 @@ SAMPLES: tuple[Event, ...] = (
     NumberDisclosed(at=NOW, recipient="bank", purpose="delivery", consent_at=at(-1)),
     UserForgotten(at=NOW, debts=(WITHDRAWAL,), failures=((TAG, (at(-5),)),), sends=(at(-5),)),
     TombstoneCleared(at=NOW),
+    Declared(at=NOW, number=X, proven_at=at(-60), operator="mts", code="code-3", rules="1801"),
 )

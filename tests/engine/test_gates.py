@@ -1,5 +1,7 @@
 """Gates from memory: as the store answers, no later than agreed, and closed in doubt."""
 
+import copy
+import gc
 import logging
 import threading
 import time
@@ -58,7 +60,7 @@ class Store(MemoryStorage):
         self.meanwhile = {}
 
     def _happen(self, call):
-        if self.broken:
+        if self.broken in (True, call):
             raise StoreUnavailable("out of reach")
         work = self.meanwhile.pop(call, None)
         if work is not None:
@@ -236,6 +238,94 @@ def test_an_entry_of_nobody_ends_the_following(stand):
     assert stand.cache.age == timedelta(0)
 
 
+def test_who_is_read_before_the_journal_is_followed(stand):
+    """Where the journal cannot be read at first and users can, nobody is kept unheard of."""
+    stand.identified("alice")
+    stand.store.broken = "journal"
+    assert stand.cache.gate("alice").open, "as the store says"
+    stand.end_subscription("alice")
+    stand.store.broken = False
+    stand.cache.follow()
+    assert not stand.cache.gate("alice").open
+
+
+def test_a_journal_that_goes_back(stand):
+    """After a restore other entries stand where known ones stood: nothing kept can be trusted."""
+    stand.claimed("boris")
+    space = stand.store._spaces["messenger"]
+    before = copy.deepcopy(space)
+    for user in ("alice", "clara"):
+        stand.identified(user)
+        stand.cache.follow()
+        assert stand.cache.gate(user).open
+    stand.store._spaces["messenger"] = copy.deepcopy(before)  # the last commits were lost
+    stand.cache.follow()
+    assert not stand.cache.gate("alice").open
+    assert stand.cache.gate("alice") == stand.identifier.gate("alice")
+    stand.identified("dora")
+    stand.cache.follow()
+    assert stand.cache.gate("dora").open
+    stand.store._spaces["messenger"] = copy.deepcopy(before)
+    for _ in range(3):
+        stand.claimed("boris")  # the journal is longer than it was, and another
+        stand.clock.advance(timedelta(minutes=2))
+    stand.cache.follow()
+    assert not stand.cache.gate("dora").open
+
+
+def test_what_was_closed_stays_closed(stand):
+    """Whoever follows a closed cache opens nothing; and nothing is kept of it."""
+    stand.identified("alice")
+    assert stand.cache.gate("alice").open
+    stand.cache.close()
+    stand.cache.follow()
+    assert stand.cache.gate("alice").reason is Reason.CANNOT_SAY
+    assert not stand.cache._gates
+    assert not stand.cache._users
+
+
+def test_an_identifier_keeps_no_cache_that_is_over(stand):
+    """A cache that was closed and dropped is gone."""
+    for _ in range(5):
+        cache = stand.identifier.gate_cache()
+        cache.gate("alice")
+        cache.close()
+    del cache
+    gc.collect()
+    assert len(stand.identifier._gates) <= 1
+
+
+def test_two_who_read_at_once(stand):
+    """Of a user who is read twice, before and after they were forgotten, nothing stale is left."""
+    for _ in range(5):
+        stand.identified("alice")
+        stand.cache.follow()
+
+        def again():
+            stand.identifier.forget("alice")
+            stand.cache.follow()
+            stand.cache.gate("alice")
+
+        stand.store.meanwhile["load"] = again
+        stand.cache.gate("alice")
+        stand.pass_time(timedelta(days=2))
+        stand.cache.follow()
+    kept = {key for keys in stand.cache._keys.values() for key in keys}
+    assert kept == stand.cache._users.keys()
+
+
+def test_no_thread_can_be_had(stand, monkeypatch, caplog):
+    """Then the gate is closed, and says why."""
+    stand.identified("alice")
+
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert stand.identifier.gate_cache().gate("alice").reason is Reason.CANNOT_SAY
+    assert "abonent.gates_not_followed cause=RuntimeError" in caplog.text
+
+
 def test_memory_is_bounded():
     """Who was read first makes room; nothing of them is left."""
     with Stand(max_users=3) as stand:
@@ -284,6 +374,7 @@ ACTS = st.lists(
                 "sweep",
                 "wait",
                 "follow",
+                "break",
                 "ask",
             ]
         ),
@@ -321,9 +412,12 @@ def _act(stand, act, user, seconds):
         stand.watch.seconds += seconds
         stand.clock.advance(timedelta(seconds=seconds))
     elif act == "follow":
+        stand.store.broken = False
         stand.cache.follow()
     elif act == "ask":
         stand.cache.gate(user)
+    elif act == "break":
+        stand.store.broken = "journal" if stand.store.broken is False else False
     elif act == "sweep":
         stand.identifier.sweep()
     elif act == "identify":

@@ -56,6 +56,7 @@ CELLS: Final = {
     told.LateAnswerIgnored: "UPPPAAAIRNF",
     told.StaleNoticeIgnored: ".PPPAAAIRN.",
     told.NumberDisclosed: ".PPPAAAIR..",
+    told.Declared: "I..........",
     told.UserForgotten: "FFFFFFFFFF.",
     told.TombstoneCleared: "..........F",
 }

@@ -118,7 +118,11 @@ def _broken(before: User, it: Ask, done: Done, figures: Figures, now: int) -> It
     after = done.said.user
     told = {name for name, *_ in done.said.told}
     attempt = before.attempt
-    if reading.gate(after, now)[0] and not reading.gate(before, now)[0] and "Passed" not in told:
+    if (
+        reading.gate(after, now)[0]
+        and not reading.gate(before, now)[0]
+        and not {"Passed", "Declared"} & told
+    ):
         yield "I1: the gate opened without a pass"
     if "Passed" in told:
         yield from _broken_pass(before, it, after, figures, now)

@@ -154,6 +154,15 @@ def command(ask: words.Ask, at: datetime) -> real.Command:
             )
         case words.Displace(number):
             return real.Displace(at=at, number=NUMBERS[number])
+        case words.Declare(number, operator, ago, taken):
+            return real.Declare(
+                at=at,
+                number=NUMBERS[number],
+                proven_at=at - ago * _MICROSECOND,
+                operator=_lower(operator),
+                code=words.NEW_CODE,
+                taken=taken,
+            )
         case words.Disclose():
             return real.Disclose(at=at, recipient="bank", purpose="delivery", consent_at=at)
     raise TypeError(ask)
@@ -315,6 +324,7 @@ _FACTS: dict[str, tuple[str, ...]] = {
         *("number", "proven_at", "asked_at", "at", "operator"),
         *("agreement", "code", "basis", "rules"),
     ),
+    "Declared": ("number", "proven_at", "operator", "code", "rules"),
     "NumberClaimed": ("number", "operator", "rules"),
     "CodeIssued": ("claim", "issue", "key_id"),
     "ProofTried": ("claim", "tag"),

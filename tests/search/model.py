@@ -24,6 +24,7 @@ from tests.search.words import (
     Claim,
     Code,
     Debt,
+    Declare,
     Disclose,
     Displace,
     Due,
@@ -180,7 +181,7 @@ class _Course:
         """What stood is over: its record is cancelled, its withdrawal owed."""
         held = self.user.held
         debts = self.user.debts
-        if held is not None and held.operator is not None:
+        if held is not None and held.operator is not None and held.basis != "declared":
             withdrawal = Debt("withdraw", held.operator, held.code, self.now, 0, self.now)
             debts = (*(each for each in debts if each.code != held.code), withdrawal)
         self.set(held=None, due=None, debts=debts)
@@ -471,6 +472,30 @@ class _Course:
             self.tell(name, ask.operator, ask.code)
             left = (each for each in self.user.debts if (each.kind, each.code) not in done)
             self.set(debts=tuple(left))
+
+    def on_declare(self, ask: Declare) -> None:
+        """Only who was never heard of is taken over, by a number that nobody has."""
+        if self.user.status != "unidentified":
+            raise No("UserKnown")
+        if ask.taken:
+            raise No("NumberTaken")
+        rules = self.figures.rules_at(self.now)
+        if rules is None:
+            raise No("NoRulesInForce")
+        proven = self.now - ask.ago
+        self.tell("Declared", ask.number, proven, ask.operator, NEW_CODE, rules)
+        held = Held(
+            number=ask.number,
+            proven=proven,
+            asked=None,
+            since=self.now,
+            operator=ask.operator,
+            agreement=None,
+            code=NEW_CODE,
+            basis="declared",
+            rules=rules,
+        )
+        self.set(was="known", held=held)
 
     def on_disclose(self, _: Disclose) -> None:
         if self.user.held is None:

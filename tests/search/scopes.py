@@ -53,6 +53,7 @@ from tests.search.words import (
     Answer,
     Awaiting,
     Claim,
+    Declare,
     Disclose,
     Displace,
     Figures,
@@ -238,6 +239,25 @@ NAMED_1801 = Scope(
     policy={"answer_within": 7 * MINUTES, "reidentify_within": 9 * MINUTES},
     asks=together(always(Claim(), Tick()), _PASSES, notice(("M", "ported"))),
     deadlines=("answer", "anew"),
+)
+
+DECLARED = Scope(
+    name="declared",
+    about="users whom the messenger had before are taken over, once, by a number that is free",
+    depth=5,
+    figures=FOREIGN,
+    asks=together(
+        always(
+            *(Declare(), Declare("Y", "M", HOUR), Declare(taken=True)),
+            *(Claim(), Tick(), Disclose(), Displace(), Forget()),
+        ),
+        _PASSES,
+        notice(("M", "terminated"), ("M", "ported"), serving="M"),
+        notice(("N", "terminated"), happened=("before", "at"), serving="N"),
+        notice(("M", "ported"), number="Y", happened=("before", "at")),
+    ),
+    deadlines=("answer", "anew"),
+    fixed=(MINUTE,),
 )
 
 _REROUTED = (Claim(), Prove(), Later(MINUTE), Answer("not_ours", serving="N"))
@@ -488,5 +508,6 @@ SCOPES: Final[tuple[Scope, ...]] = (
     SENDING,
     DEBTS,
     FORGETTING,
+    DECLARED,
     DEADLINES,
 )

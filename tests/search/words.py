@@ -240,6 +240,13 @@ class Disclose(NamedTuple):
     pass
 
 
+class Declare(NamedTuple):
+    number: str = "X"
+    operator: str | None = None
+    ago: int = 0
+    taken: bool = False
+
+
 class Forget(NamedTuple):
     pass
 
@@ -256,6 +263,7 @@ Ask = (
     | Acknowledged
     | Displace
     | Disclose
+    | Declare
     | Forget
 )
 

@@ -17,6 +17,7 @@ from abonent.core.course import Step
 from abonent.core.events import (
     EVENTS,
     DebtGivenUp,
+    Declared,
     Event,
     TombstoneCleared,
     UserForgotten,
@@ -181,7 +182,7 @@ def test_histories_go_everywhere():
 
     look()
     assert {Forgotten} == {*STATES} - states - {type(BLANK.state)}
-    assert {UserForgotten, TombstoneCleared} == {*EVENTS} - events - {DebtGivenUp}
+    assert {UserForgotten, TombstoneCleared, Declared} == {*EVENTS} - events - {DebtGivenUp}
 
 
 # --- the entry point ------------------------------------------------------------------------

@@ -110,6 +110,7 @@ _PLAINLY: Final = {
     "PossessionProven": "it is the right one: possession is proven",
     "AnswerDeferred": "the operator will answer later",
     "NumberDisclosed": "the number is given to a third party, by consent",
+    "Declared": "the user is taken over, with a number that the messenger declares",
     "UserForgotten": "the user is forgotten",
     "TombstoneCleared": "nothing is left of the user",
 }

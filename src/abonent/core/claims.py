@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 
 from abonent.core.answers import ask, pass_
 from abonent.core.budgets import free_at
-from abonent.core.commands import Claim, JudgeProof, Terrain, TryProof
+from abonent.core.commands import Claim, Declare, JudgeProof, Terrain, TryProof
 from abonent.core.course import Course, not_passed
 from abonent.core.events import (
     CodeIssued,
+    Declared,
     NumberClaimed,
     Passed,
     PossessionProven,
@@ -29,14 +30,17 @@ from abonent.core.states import (
     ProvingPossession,
     Reason,
     State,
+    Unidentified,
 )
 from abonent.errors import (
     CodeSpent,
     NoAgreement,
     NothingToProve,
+    NumberTaken,
     NumberUnrouted,
     TooManyFailures,
     TooManySends,
+    UserKnown,
 )
 
 
@@ -66,6 +70,27 @@ def claim(course: Course, command: Claim) -> None:
         )
     )
     _issue_code(course, command, command.claim, 1)
+
+
+def declare(course: Course, command: Declare) -> None:
+    """Take over a user the messenger had before; they are to be identified anew some day.
+
+    Only who is new here may be declared: everybody else has a history of ours, which counts.
+    """
+    if not isinstance(course.aggregate.state, Unidentified):
+        raise UserKnown("this user is known here already")
+    if command.taken:
+        raise NumberTaken("another user has this number")
+    course.add(
+        Declared(
+            at=command.at,
+            number=command.number,
+            proven_at=command.proven_at,
+            operator=command.operator,
+            code=command.code,
+            rules=course.terrain.terms_at(command.at).rules,
+        )
+    )
 
 
 def _is_done_already(state: State, number: SubscriberNumber) -> bool:

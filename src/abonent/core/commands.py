@@ -178,6 +178,17 @@ class Disclose(Struct, frozen=True, kw_only=True):
     consent_at: datetime
 
 
+class Declare(Struct, frozen=True, kw_only=True):
+    """A messenger takes over a user it had before. `taken`: another user has the number."""
+
+    at: datetime
+    number: SubscriberNumber
+    proven_at: datetime
+    operator: str | None
+    code: str
+    taken: bool
+
+
 Command: TypeAlias = (
     Tick
     | Claim
@@ -190,4 +201,5 @@ Command: TypeAlias = (
     | HearNotice
     | Displace
     | Disclose
+    | Declare
 )

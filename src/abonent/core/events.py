@@ -289,6 +289,20 @@ class TombstoneCleared(Kept, frozen=True, kw_only=True, tag=57):
     at: datetime
 
 
+class Declared(Kept, frozen=True, kw_only=True, tag=58):
+    """A user whom the messenger had before brought their number along: nobody proved it to us.
+
+    `proven_at` is when the messenger says that possession was proven to it.
+    """
+
+    at: datetime
+    number: SubscriberNumber
+    proven_at: datetime
+    operator: str | None
+    code: str
+    rules: str
+
+
 Event: TypeAlias = (
     NumberClaimed
     | CodeIssued
@@ -316,5 +330,6 @@ Event: TypeAlias = (
     | NumberDisclosed
     | UserForgotten
     | TombstoneCleared
+    | Declared
 )
 EVENTS: tuple[type[Event], ...] = Event.__args__

@@ -22,6 +22,7 @@ from abonent.core.events import (
     CodeRecorded,
     CodeSent,
     DebtGivenUp,
+    Declared,
     Displaced,
     Event,
     IdentificationNotPassed,
@@ -43,6 +44,7 @@ from abonent.core.states import (
     Aggregate,
     Attempt,
     AwaitingAnswer,
+    Basis,
     Before,
     Debt,
     EffectKind,
@@ -275,6 +277,23 @@ def _passed(aggregate: Aggregate, event: Passed) -> Aggregate:
     )
 
 
+def _declared(aggregate: Aggregate, event: Declared) -> Aggregate:
+    return _in_state(
+        aggregate,
+        Identified(
+            number=event.number,
+            proven_at=event.proven_at,
+            asked_at=None,
+            since=event.at,
+            operator=event.operator,
+            agreement=None,
+            code=event.code,
+            basis=Basis.DECLARED,
+            rules=event.rules,
+        ),
+    )
+
+
 def _not_passed(aggregate: Aggregate, event: IdentificationNotPassed) -> Aggregate:
     state = aggregate.state
     older = standing_identification(state)
@@ -302,8 +321,8 @@ def _ended(debts: tuple[Debt, ...], older: Before, at: datetime) -> tuple[Debt, 
     A record that was never acknowledged is withdrawn too: it may have arrived all the same.
     """
     identified = identified_in(older)
-    if identified is None or identified.operator is None:
-        return debts
+    if identified is None or identified.operator is None or identified.basis is Basis.DECLARED:
+        return debts  # no operator was ever told
     kept = tuple(each for each in debts if each.code != identified.code)
     owed = _debt(EffectKind.WITHDRAW, identified.operator, identified.code, at)
     return (*kept, owed)
@@ -426,6 +445,7 @@ _APPLY: Final[dict[type[Event], Callable[[Aggregate, Any], Aggregate]]] = {
     OperatorAsked: _operator_asked,
     AnswerDeferred: _answer_deferred,
     Passed: _passed,
+    Declared: _declared,
     IdentificationNotPassed: _not_passed,
     CodeRecorded: _settled,
     RecordWithdrawn: _settled,

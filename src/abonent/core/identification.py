@@ -21,10 +21,11 @@ from typing import Any, Final
 
 from abonent.core.answers import displace, give_answer
 from abonent.core.budgets import live
-from abonent.core.claims import claim, judge_proof, try_proof
+from abonent.core.claims import claim, declare, judge_proof, try_proof
 from abonent.core.commands import (
     Claim,
     Command,
+    Declare,
     Disclose,
     Displace,
     GiveAnswer,
@@ -88,6 +89,7 @@ _DECIDED_BY: Final[dict[type[Command], Callable[[Course, Any], None]]] = {
     ReportAcknowledged: report_acknowledged,
     Displace: displace,
     Disclose: disclose,
+    Declare: declare,
 }
 
 

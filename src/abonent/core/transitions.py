@@ -19,6 +19,7 @@ from abonent.core.events import (
     CodeRecorded,
     CodeSent,
     DebtGivenUp,
+    Declared,
     Displaced,
     Event,
     IdentificationNotPassed,
@@ -58,6 +59,7 @@ _ENDS: Final[Cell] = (NotPassed, Identified, ReidentificationDue)
 TRANSITIONS: Final[Mapping[type[State], Row]] = {
     Unidentified: {
         NumberClaimed: (ProvingPossession,),
+        Declared: (Identified,),
         LateAnswerIgnored: (Unidentified,),
         UserForgotten: (Forgotten,),
     },

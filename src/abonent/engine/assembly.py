@@ -19,6 +19,7 @@ from abonent.core.rules import RULE_SETS, Rules
 from abonent.engine.archive import Archive
 from abonent.engine.calls import Calls
 from abonent.engine.effects import Alarm, Gateway, Performer, Possession, Router
+from abonent.engine.importing import Importer
 from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
 from abonent.engine.observing import Observer, Telling
@@ -43,6 +44,7 @@ class Engine:
     loop: Loop
     calls: Calls
     inbound: Inbound
+    importer: Importer
 
 
 def assemble(
@@ -94,7 +96,7 @@ def assemble(
         clock=clock,
         telling=Telling(observer),
     )
-    return Engine(archive, loop, Calls(loop, possession), Inbound(loop))
+    return Engine(archive, loop, Calls(loop, possession), Inbound(loop), Importer(loop))
 
 
 def _refuse_double(adapter: Any) -> None:

@@ -22,12 +22,21 @@ MOST: Final = 512
 
 
 class Task:
-    """One step for the batch: the rows it will look at, what to do there, and how it ended."""
+    """One step for the batch: the rows it will look at, what to do there, and how it ended.
 
-    __slots__ = ("done", "error", "keys", "leads", "notify", "result", "wake", "work")
+    `aliases` are those whose owners it will ask for.
+    """
 
-    def __init__(self, keys: tuple[bytes, ...], work: Callable[[Any], Any]) -> None:
+    __slots__ = ("aliases", "done", "error", "keys", "leads", "notify", "result", "wake", "work")
+
+    def __init__(
+        self,
+        keys: tuple[bytes, ...],
+        work: Callable[[Any], Any],
+        aliases: tuple[bytes, ...] = (),
+    ) -> None:
         self.keys = keys
+        self.aliases = aliases
         self.work = work
         self.result: Any = None
         self.error: BaseException | None = None

@@ -117,10 +117,10 @@ class Batch:
             found = self.archive.storage.load(self.archive.space, wanted)
             self.records.update(zip(wanted, found, strict=True))
 
-    def foresee(self) -> None:
-        """Read at once who holds the numbers that are being proven, rather than one by one."""
+    def foresee(self, aliases: Iterable[bytes]) -> None:
+        """Read at once who owns these aliases, and who holds the numbers that are being proven."""
         awaited = (AwaitingAnswer,) if self.archive.terrain.asks_operator else (ProvingPossession,)
-        wanted: list[bytes] = []
+        wanted = list(aliases)
         for key, record in list(self.records.items()):
             if record is None or is_sends_key(key):
                 continue
@@ -159,10 +159,11 @@ class Batch:
 
     def owners_of(self, aliases: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the owners of any of these aliases as this batch sees them."""
-        wanted = [alias for alias in aliases if alias not in self.owners]
-        if wanted:
-            found = self.archive.storage.find(self.archive.space, wanted)
-            self.owners.update(zip(wanted, found, strict=True))
+        if any(alias not in self.owners for alias in aliases):
+            # All of them anew: a user who moved from one to another between two readings would be
+            # in neither, and what finds nobody has nothing by which it could lose.
+            found = self.archive.storage.find(self.archive.space, aliases)
+            self.owners.update(zip(aliases, found, strict=True))
         owners: dict[bytes, None] = {}
         for alias in aliases:
             moved = self._moved.get(alias, {})

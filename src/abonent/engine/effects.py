@@ -56,6 +56,7 @@ class Submit(Struct, frozen=True):
 
     keys: tuple[bytes, ...]
     work: Callable[[Any], Any]
+    aliases: tuple[bytes, ...] = ()
 
 
 class SubmitAll(Struct, frozen=True):

@@ -48,7 +48,7 @@ class Settler:
         batch = Batch(self._archive)
         try:
             batch.preload(key for task in tasks for key in task.keys)
-            batch.foresee()
+            batch.foresee(alias for task in tasks for alias in task.aliases)
             bundles = _decide(batch, tasks)
             units = [each.unit for each in bundles if each.unit is not None]
             applied = self._archive.storage.commit(units) if units else []
