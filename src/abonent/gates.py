@@ -36,6 +36,14 @@ _LAPSED: Final = Gate(False, None, Reason.REIDENTIFICATION_DUE)
 log = logging.getLogger("abonent.gates")
 
 
+def _elapsed() -> float:
+    """Seconds that no setting of a clock changes, and that pass while the machine sleeps."""
+    return time.clock_gettime(_ELAPSING)
+
+
+_ELAPSING: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class GateCache:
     """Answers `gate` from memory; made by `Identifier.gate_cache`.
 
@@ -51,7 +59,7 @@ class GateCache:
         max_staleness: timedelta,
         max_users: int,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = _elapsed,
         by_hand: bool = False,
     ) -> None:
         if max_staleness <= timedelta(0):

@@ -64,6 +64,16 @@ def test_what_goes_wrong_is_one_line(line, status, said, capsys, monkeypatch):
     assert "hush" not in error
 
 
+@pytest.mark.parametrize(
+    "secret", ["postgresql://owner:hunter2secret@db/x", "host=db password=hunter2secret"]
+)
+def test_a_password_in_the_wrong_place(secret, capsys, monkeypatch):
+    """A connection string that is no option is refused, and not quoted."""
+    monkeypatch.setenv("ABONENT_DATABASE", "host=/nowhere")
+    assert 2 == main(["db", "upgrade", secret])
+    assert "hunter2" not in capsys.readouterr().err
+
+
 def test_help_is_no_error_line(capsys):
     """Who gives no command is shown which there are."""
     assert 2 == main(["db"])

@@ -94,10 +94,14 @@ def _live(
             told.append(Failed(traceback.format_exc()))
 
     def sweep() -> None:
-        with suppress(StorageError):
+        try:
             while not over.is_set():
                 identifier.sweep()
                 over.wait(0.003)
+        except StorageError:
+            pass
+        except BaseException:
+            told.append(Failed(traceback.format_exc()))
 
     threads = [threading.Thread(target=act, args=(each,), daemon=True) for each in crowds]
     threads.append(threading.Thread(target=sweep, daemon=True))

@@ -1,13 +1,15 @@
 """PostgreSQL keeps the contract, partitioned and not, at either isolation level."""
 
 import os
+import resource
 import secrets
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 
 import psycopg
+import psycopg_pool
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -30,7 +32,7 @@ from abonent.stores import postgres_link
 from abonent.stores.postgres import PostgresStorage
 from abonent.stores.postgres_schema import ddl, upgrade
 from abonent.testing import StorageContract
-from tests.postgres import empty, run, with_options
+from tests.postgres import Server, empty, run, with_options
 
 PATIENT = timedelta(seconds=60)
 HASTY = timedelta(seconds=1)
@@ -176,12 +178,13 @@ def test_a_schema_is_made_once(conninfo, fresh):
         assert store.load("m", [b"k"]) == [Record(1, b"body")]
 
 
-def test_many_make_it_at_once(conninfo, fresh):
+@pytest.mark.parametrize("level", ["read committed", "serializable"])
+def test_many_make_it_at_once(conninfo, fresh, level):
     """Of workers that start together one makes the schema."""
     came = []
+    place = with_options(conninfo, default_transaction_isolation=level)
     threads = [
-        threading.Thread(target=lambda: came.append(upgrade(conninfo, schema=fresh)))
-        for _ in range(6)
+        threading.Thread(target=lambda: came.append(upgrade(place, schema=fresh))) for _ in range(6)
     ]
     for each in threads:
         each.start()
@@ -361,6 +364,123 @@ def test_a_connection_that_was_cut_while_it_was_idle(conninfo, named, store):
         assert store.commit([put(expected=expected)]) == [True]
         assert store.load("m", [b"k"]) == [Record(expected + 1, b"body")]
         cut_off(conninfo, named)
+
+
+def test_a_process_with_many_open_files(store):
+    """A messenger holds thousands of sockets: the store goes on as with few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    opened = []
+    try:
+        opened += [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        for expected in range(3):
+            assert store.commit([put(expected=expected)]) == [True]
+            assert store.load("m", [b"k"]) == [Record(expected + 1, b"body")]
+    finally:
+        for each in opened:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.slow
+def test_a_server_that_is_started_again(tmp_path):
+    """While it is down calls fail; soon after it is back they succeed, on the same store."""
+    server = Server(tmp_path / "server")
+    upgrade(server.conninfo)
+    store = PostgresStorage(server.conninfo, patience=timedelta(seconds=2))
+    with closing(store):
+        assert store.commit([put()]) == [True]
+        server.control("stop", "-m", "immediate")
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            with pytest.raises(StoreUnavailable):
+                store.load("m", [b"k"])
+        server.start()
+        began = time.monotonic()
+        while True:
+            with suppress(StoreUnavailable):
+                assert store.load("m", [b"k"]) == [Record(1, b"body")]
+                break
+        assert time.monotonic() - began < 5
+        assert store.commit([put(expected=1)]) == [True]
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ('FATAL:  too many connections for role "x"', StoreUnavailable),
+        ("FATAL:  sorry, too many clients already", StoreUnavailable),
+        ("FATAL:  remaining connection slots are reserved", StoreUnavailable),
+        ('root certificate file "/x/root.crt" does not exist', StoreUnavailable),
+        ('FATAL:  role "x" does not exist', StoreRefused),
+        ('FATAL:  database "x" does not exist', StoreRefused),
+        ("FATAL:  no pg_hba.conf entry for host", StoreRefused),
+        ("FATAL:  the database system is starting up", StoreUnavailable),
+    ],
+)
+def test_what_is_said_when_connecting(said, error):
+    """The fault is told apart by the server's words, where it gives nothing else."""
+    assert type(postgres_link._unconnected(psycopg.OperationalError(said))) is error
+
+
+@pytest.mark.parametrize(
+    ("failed", "error", "lost"),
+    [
+        (psycopg.errors.IdleInTransactionSessionTimeout, StoreUnavailable, True),
+        (psycopg.errors.AdminShutdown, StoreUnavailable, True),
+        (psycopg.OperationalError, StoreUnavailable, True),
+        (psycopg.errors.QueryCanceled, StoreUnavailable, False),
+        (psycopg.errors.SerializationFailure, StoreUnavailable, False),
+        (psycopg.DataError, InvalidValue, False),
+        (psycopg.errors.DivisionByZero, InvalidValue, False),
+        (psycopg.InterfaceError, StorageError, False),
+        (psycopg_pool.PoolTimeout, StoreUnavailable, False),
+        (psycopg_pool.PoolClosed, StoreUnavailable, False),
+    ],
+)
+def test_what_a_failure_means(failed, error, lost):
+    """Each error of the driver is one of ours; after some a read is asked again."""
+    assert type(postgres_link.ours(failed("secret"))) is error
+    assert "secret" not in str(postgres_link.ours(failed("secret")))
+    assert postgres_link.is_lost(failed("secret")) is lost
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"connections": 0}, {"connections": -1}, {"patience": timedelta(0)}]
+)
+def test_impossible_settings(conninfo, schema, wrong):
+    """They are refused before anything is opened."""
+    with pytest.raises(InvalidValue):
+        PostgresStorage(conninfo, schema=schema, **wrong)
+
+
+def test_options_of_the_environment_hold(conninfo, schema, monkeypatch):
+    """What the environment sets for libpq is not overruled."""
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=1MB")
+    monkeypatch.setenv("PGAPPNAME", "mine")
+    store = PostgresStorage(conninfo, schema=schema)
+    with closing(store), store._connected() as connection:
+        assert connection.execute("SHOW work_mem").fetchone() == ("1MB",)
+        assert connection.execute("SHOW application_name").fetchone() == ("mine",)
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("5s",)
+
+
+def test_who_comes_while_it_is_closed(conninfo, schema, monkeypatch):
+    """A first call that finds the store closed opens nothing."""
+    store = PostgresStorage(conninfo, schema=schema)
+    check = PostgresStorage._check_usable
+    calls = []
+
+    def closing_meanwhile(self):
+        check(self)
+        calls.append(1)
+        if len(calls) == 1:
+            store.close()
+
+    monkeypatch.setattr(PostgresStorage, "_check_usable", closing_meanwhile)
+    with pytest.raises(IdentifierClosed):
+        store.load("m", [b"k"])
+    assert store._pool.closed
 
 
 def test_a_connection_that_is_cut_in_a_commit(conninfo, named, schema, store):

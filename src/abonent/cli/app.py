@@ -22,6 +22,8 @@ from abonent.errors import AbonentError
 _MOST_USERS: Final = 100_000
 _DIGITS: Final = re.compile(r"\+?\d[\d ()-]{4,}")
 """What may be a number or a code: a command line that is refused is not quoted so far (I9)."""
+_SECRET: Final = re.compile(r"\S*(?:://|password=)\S*")
+"""What may be a password."""
 
 app = typer.Typer(
     name="abonent",
@@ -45,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         told = getattr(error, "format_message", None)
         if told is None:
             raise
-        line = _DIGITS.sub("…", told())
+        line = _DIGITS.sub("…", _SECRET.sub("…", told()))
         return _complain(f"{line} See abonent --help.", 2) if line else 2  # help was shown
     return status if isinstance(status, int) else 0
 
@@ -199,7 +201,7 @@ def worker(
         bool, typer.Option("--once", help="End when nothing more is due, as for cron.")
     ] = False,
     alive: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Touched after every sweep that succeeded.")
+        Path | None, typer.Option(metavar="FILE", help="Touched at every turn of the loop.")
     ] = None,
 ) -> None:
     """Settle deadlines and try what is owed, until SIGTERM. Any number of workers share the work.
@@ -212,5 +214,7 @@ def worker(
     from abonent.cli.worker import work
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    swept = work(target, every=every, once=once, alive=alive)
-    typer.echo(f"swept {swept}")
+    done = work(target, every=every, once=once, alive=alive)
+    typer.echo(f"swept {done.swept}, failed {done.failed}")
+    if once and done.failed:
+        raise typer.Exit(1)

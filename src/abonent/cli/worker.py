@@ -10,10 +10,10 @@ import importlib
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from abonent.errors import AbonentError, InvalidValue
@@ -46,18 +46,29 @@ def found(target: str) -> Callable[[], Identifier]:
 
 
 class Worker:
-    """Sweeps again and again. `every` is the pause, in seconds, once nothing more is due."""
+    """Sweeps again and again. `every` is the pause, in seconds, once nothing more is due.
 
-    def __init__(self, identifier: Identifier, *, every: float, alive: Path | None = None) -> None:
+    `told` is where a word to stop comes: a queue, because a signal may strike while its thread
+    waits there.
+    """
+
+    def __init__(
+        self,
+        identifier: Identifier,
+        *,
+        every: float,
+        alive: Path | None = None,
+        told: SimpleQueue[None] | None = None,
+    ) -> None:
         self._identifier = identifier
         self._every = every
         self._alive = alive
-        self._over = threading.Event()
-        self.swept = 0
+        self._told: SimpleQueue[None] = SimpleQueue() if told is None else told
+        self.swept = self.failed = 0
 
     def stop(self) -> None:
         """End after the sweep that runs now."""
-        self._over.set()
+        self._told.put(None)
 
     def run(self, *, once: bool = False) -> None:
         """Sweep until stopped; `once`: until nothing more is due.
@@ -66,7 +77,8 @@ class Worker:
             AbonentError: a sweep failed in a way that trying again does not mend; `once`: in any.
         """
         pause = 0.0
-        while not self._over.wait(pause):
+        while not self._stopped(pause):
+            self._turn()
             try:
                 report = self._identifier.sweep(limit=LIMIT)
             except AbonentError as error:
@@ -76,37 +88,54 @@ class Worker:
                 log.warning("abonent.sweep_failed cause=%s pause=%.1f", error.code, pause)
                 continue
             self.swept += report.due
+            self.failed += report.failed
             if report.due:
-                log.info("abonent.swept due=%d tried=%d", report.due, report.tried)
-            if self._alive is not None:
-                self._alive.touch()
-            pause = 0.0 if report.due >= LIMIT else self._every
+                log.info(
+                    "abonent.swept due=%d tried=%d failed=%d",
+                    *(report.due, report.tried, report.failed),
+                )
+            pause = 0.0 if report.due >= LIMIT and not report.failed else self._every
             if once and pause:
                 return
 
+    def _stopped(self, pause: float) -> bool:
+        try:
+            self._told.get(timeout=pause) if pause else self._told.get_nowait()
+        except Empty:
+            return False
+        return True
+
+    def _turn(self) -> None:
+        """Show that the loop turns. That it cannot be shown is no reason to stop."""
+        try:
+            if self._alive is not None:
+                self._alive.touch()
+        except OSError as error:
+            log.warning("abonent.alive_not_touched cause=%s", type(error).__name__)
+
 
 @contextmanager
-def told_to_stop(worker: Worker) -> Generator[None]:
-    """Let SIGTERM and SIGINT end the worker after its sweep; a second one ends it at once."""
+def told_to_stop() -> Generator[SimpleQueue[None]]:
+    """Let SIGTERM and SIGINT be heard in a queue; a second one ends the process at once."""
+    told: SimpleQueue[None] = SimpleQueue()
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, before[signal.Signals(number)])
-        worker.stop()
+        told.put(None)
 
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     for each in before:
         signal.signal(each, stop)
     try:
-        yield
+        yield told
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
 
 
-def work(target: str, *, every: float, once: bool, alive: Path | None) -> int:
-    """Make the identifier, sweep, and close it; return how many records were swept."""
-    with found(target)() as identifier:
-        worker = Worker(identifier, every=every, alive=alive)
-        with told_to_stop(worker):
-            worker.run(once=once)
-    return worker.swept
+def work(target: str, *, every: float, once: bool, alive: Path | None) -> Worker:
+    """Make the identifier, sweep, and close it; return the worker that has done so."""
+    with told_to_stop() as told, found(target)() as identifier:
+        worker = Worker(identifier, every=every, alive=alive, told=told)
+        worker.run(once=once)
+    return worker

@@ -142,17 +142,18 @@ class Importer:
             if operator is None:
                 raise NumberUnrouted("no operator is known to serve this number")
         tags = loop.keyring.number_tags(number)
-        work = partial(self._take_over, row, number, operator, tags, at)
+        work = partial(self._take_over, row, number=number, operator=operator, tags=tags, at=at)
         return Submit(loop.keyring.user_tags(row.user_id), work, holder_aliases(tags))
 
     def _take_over(
         self,
         row: DeclaredUser,
+        draft: Draft,
+        *,
         number: SubscriberNumber,
         operator: str | None,
         tags: tuple[bytes, ...],
         at: datetime,
-        draft: Draft,
     ) -> bool:
         draft.know(number, tags)
         held = draft.newcomer(self._loop.keyring.user_tags(row.user_id), row.user_id)

@@ -6,6 +6,7 @@ a generator that a shell drives, so both shells run the same code.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -57,11 +58,16 @@ _CHUNK: Final = 256
 
 @frozen(kw_only=True)
 class SweepReport:
-    """What a sweep did: records looked at, effects tried, and events by name."""
+    """What a sweep did: records looked at, effects tried, and events by name.
+
+    `failed` records could not be settled, for example because they are damaged or sealed under a
+    key that is not there; each is logged, and comes again.
+    """
 
     due: int
     tried: int
     events: Mapping[str, int]
+    failed: int = 0
 
 
 class Done(Struct, frozen=True):
@@ -70,6 +76,9 @@ class Done(Struct, frozen=True):
     held: Held
     effects: tuple[Effect, ...]
     events: tuple[Event, ...]
+
+
+log: Final = logging.getLogger("abonent")
 
 
 class Loop:
@@ -290,7 +299,7 @@ class Loop:
         if self.commits.waiting:
             yield Submit((), _nothing)  # what was posted comes first
         counted: Counter[str] = Counter()
-        due = tried = 0
+        due = tried = failed = 0
         lease = self.policy.lease // timedelta(microseconds=1)
         while due < limit:
             now = self.clock.now()
@@ -304,7 +313,14 @@ class Loop:
             results: Sequence[Any] = yield SubmitAll(tasks)
             lanes: list[Lane] = []
             until = now + self.policy.lease
+            lost: StorageError | None = None
             for done in results:
+                if isinstance(done, StorageError) and done.retryable:
+                    lost = done
+                elif isinstance(done, Exception):
+                    failed += 1
+                    cause = getattr(done, "code", type(done).__name__)
+                    log.error("abonent.sweep_task_failed cause=%s", cause)
                 if not isinstance(done, Done):
                     continue
                 self._raise_alarms(done.events)
@@ -318,10 +334,12 @@ class Loop:
             tried += len(lanes)
             if lanes:
                 yield Spawn(tuple(lanes))
+            if lost is not None:
+                raise lost  # what was claimed comes again when its lease is over
         if self.commits.waiting:
             yield Submit((), _nothing)
         self.telling.tell(Observed(what="sweep", count=due))
-        return SweepReport(due=due, tried=tried, events=dict(counted))
+        return SweepReport(due=due, tried=tried, events=dict(counted), failed=failed)
 
     def _tick(self, key: bytes, now: datetime, settled: datetime, draft: Draft) -> Done | None:
         if is_sends_key(key):

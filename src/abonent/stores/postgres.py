@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import struct
 import threading
 import time
@@ -106,6 +107,7 @@ def _guarded(
             except psycopg.Error as error:
                 self._check_usable()  # closed meanwhile, by another thread
                 if error.sqlstate in TRY_AGAIN:
+                    time.sleep(secrets.randbelow(5_000) / 1e6)  # or all who lost lose again
                     again = time.monotonic() - began < self._patience.total_seconds()
                 else:
                     again = reads and not lost and is_lost(error)
@@ -122,8 +124,8 @@ class PostgresStorage:
     """Keeps everything in one schema of a PostgreSQL database, from version 14 on.
 
     The schema is made by `abonent db upgrade`. Connections are its own, up to `connections` of
-    them, and opened when they are needed. `patience` is how long a call waits: for a connection,
-    for locks, for the server.
+    them, and opened when they are needed. `patience` is how long a call waits for a connection, for
+    locks and for a statement. A server that neither answers nor goes away is noticed only by TCP.
 
     With `pooled`, for a transaction pooler such as PgBouncer, nothing is set on a session and no
     statement is prepared; give the role its time-outs then.
@@ -146,6 +148,8 @@ class PostgresStorage:
         patience: timedelta = timedelta(seconds=5),
         pooled: bool = False,
     ) -> None:
+        if connections < 1 or patience <= timedelta(0):
+            raise InvalidValue("a store has at least one connection, and some patience")
         self._schema = checked_name(schema)
         self._sql = _Sql(schema)
         self._patience = patience
@@ -237,7 +241,8 @@ class PostgresStorage:
         """Close the connections. In a forked child nothing is: they are the parent's."""
         self._closed = True
         if os.getpid() == self._pid:
-            self._pool.close()
+            with self._opening:
+                self._pool.close()
 
     # --- connections -----------------------------------------------------------------
 
@@ -250,6 +255,7 @@ class PostgresStorage:
     def _connected(self) -> AbstractContextManager[Connection]:
         if not self._opened:
             with self._opening:
+                self._check_usable()
                 self._pool.open()  # starts threads: not before there is work; twice is allowed
                 self._opened = True
         return self._pool.connection()

@@ -5,6 +5,7 @@ Knows the driver, connections and SQLSTATEs. Refuses to know tables and what is 
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -149,12 +150,20 @@ def settings(conninfo: str, patience: timedelta, *, pooled: bool) -> dict[str, A
         "tcp_user_timeout": seconds * 1000,
         "application_name": "abonent",
     }
-    chosen = {name: value for name, value in chosen.items() if name not in given}
+    chosen = {
+        name: value
+        for name, value in chosen.items()
+        if name not in given and not os.environ.get(_BY_ENVIRONMENT.get(name, ""))
+    }
     if pooled:
         return {**chosen, "prepare_threshold": None}
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     options = " ".join(f"-c {each}={seconds * 1000}" for each in limits)
-    return {**chosen, "options": f"{options} {given.get('options') or ''}".strip()}
+    theirs = given.get("options") or os.environ.get("PGOPTIONS") or ""
+    return {**chosen, "options": f"{options} {theirs}".strip()}
+
+
+_BY_ENVIRONMENT: Final = {"application_name": "PGAPPNAME", "connect_timeout": "PGCONNECT_TIMEOUT"}
 
 
 def open_pool(conninfo: str, patience: timedelta, size: int, *, pooled: bool) -> Pool:
@@ -169,6 +178,7 @@ def open_pool(conninfo: str, patience: timedelta, size: int, *, pooled: bool) ->
         min_size=0,
         max_size=size,
         timeout=patience.total_seconds(),
+        reconnect_timeout=patience.total_seconds(),  # then whoever comes next tries anew
         check=_alive,
         num_workers=1,
         name="abonent",
@@ -186,7 +196,9 @@ def _alive(connection: Connection) -> None:
     commit was taken could then not be known.
     """
     # On an idle connection there is nothing to read, unless it is its end or the word before it.
-    if select.select([connection.pgconn.socket], [], [], 0)[0]:
+    waiting = select.poll()  # unlike select, for any number of open files
+    waiting.register(connection.pgconn.socket, select.POLLIN)
+    if waiting.poll(0):
         connection.close()  # or the pool would take it back
         raise psycopg.OperationalError("the server said something unasked")
 
@@ -207,6 +219,8 @@ _MEANING: Final[dict[str, tuple[type[AbonentError], str]]] = {
     "40P01": (StoreUnavailable, "other transactions kept winning"),
     "55P03": (StoreUnavailable, "other transactions kept a lock"),
     "57014": (StoreUnavailable, "the statement took too long"),
+    "25P03": (StoreUnavailable, "this process paused for too long in a transaction"),
+    "25P04": (StoreUnavailable, "this process paused for too long in a transaction"),
     "25006": (StoreReadOnly, "the server is a standby, or its transactions are read only"),
     "42501": (StoreRefused, "the role lacks a privilege"),
     "3F000": (StoreMissing, "the schema has not been made"),
@@ -229,6 +243,10 @@ _MEANING_OF_CLASS: Final[dict[str, tuple[type[AbonentError], str]]] = {
 }
 
 
+_IDLED: Final = ("25P03", "25P04")
+"""The server ended a transaction that nothing was said in for too long."""
+
+
 def is_lost(error: psycopg.Error) -> bool:
     """Tell whether the connection was lost: what only reads can be asked again on another."""
     if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
@@ -236,7 +254,7 @@ def is_lost(error: psycopg.Error) -> bool:
     state = error.sqlstate
     if state is None:
         return isinstance(error, psycopg.OperationalError)
-    return state[:2] in {"08", "57"} and state != "57014"
+    return (state[:2] in {"08", "57"} and state != "57014") or state in _IDLED
 
 
 def ours(error: psycopg.Error) -> AbonentError:
@@ -262,14 +280,14 @@ def ours(error: psycopg.Error) -> AbonentError:
 # A connection that was refused has no SQLSTATE, only the server's words, which may be translated.
 _SAID: Final = (
     ("password authentication failed", "28P01"),
+    ("too many", "53300"),
+    ("remaining connection slots", "53300"),
     ('role "', "28000"),
     ("no password supplied", "28P01"),
-    ("does not exist", "3D000"),
+    ('database "', "3D000"),
     ("no pg_hba.conf entry", "28000"),
     ("starting up", "57P03"),
     ("shutting down", "57P03"),
-    ("too many", "53300"),
-    ("remaining connection slots", "53300"),
 )
 
 

@@ -189,6 +189,8 @@ def upgrade(conninfo: str, *, schema: str = "abonent", partitions: int = 1) -> b
     """
     sql = ddl(schema=schema, partitions=partitions)
     with guarded(), connect(conninfo) as connection, connection.transaction():
+        # Who waits for the lock has to see what the other did.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"abonent {schema}",))
         try:
             check_version(connection, schema)
