@@ -7,6 +7,8 @@ import sqlite3
 import time
 from pathlib import Path
 
+import psycopg
+
 
 def rows_per_second(folder: Path, rows: int) -> float:
     """`sqlite3`, WAL, `synchronous=FULL`: one INSERT and COMMIT a row."""
@@ -23,6 +25,23 @@ def rows_per_second(folder: Path, rows: int) -> float:
     taken = time.perf_counter() - started
     connection.close()
     return rows / taken
+
+
+def postgres_rows_per_second(conninfo: str, schema: str, rows: int) -> float:
+    """`psycopg`, autocommit, prepared: one INSERT a row."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE TABLE {schema}.row (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            " body bytea NOT NULL)".encode()
+        )
+        insert = f"INSERT INTO {schema}.row (body) VALUES (%b)".encode()
+        body = os.urandom(200)
+        for _ in range(10):
+            connection.execute(insert, (body,), prepare=True)
+        started = time.perf_counter()
+        for _ in range(rows):
+            connection.execute(insert, (body,), prepare=True)
+        return rows / (time.perf_counter() - started)
 
 
 def selects_per_second(folder: Path, keys: list[bytes], selects: int) -> float:
