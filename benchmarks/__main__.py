@@ -20,7 +20,16 @@ from pathlib import Path
 
 from abonent import SqliteStorage
 from abonent.ports import Storage
-from benchmarks import core_step, deadlines, figures, floors, identifications, imports, worlds
+from benchmarks import (
+    core_step,
+    deadlines,
+    figures,
+    floors,
+    identifications,
+    imports,
+    size,
+    worlds,
+)
 from benchmarks.callers import Identifies, measured
 from benchmarks.deadlines import Pending
 from benchmarks.identifications import Service
@@ -84,6 +93,9 @@ class Run:
             sweep_per_s=min(1e6 / second for _, second in costs.values()),
             deadlines_pending=most,
         )
+        with storage(self.conninfo) as opened:
+            on_postgres = size.on_postgres(self.conninfo, opened, most)
+        self._saw(bytes_sqlite=size.on_sqlite(folder, most), bytes_postgres=on_postgres)
         with schema(self.conninfo, "queue") as name:
             jobs = queued.jobs_per_second(self.conninfo, name, self.count(1000))
         with schema(self.conninfo, "parked") as name:

@@ -85,15 +85,13 @@ def on_sqlite(folder: Path, users: int) -> float:
     return path.stat().st_size / users
 
 
-def on_postgres(conninfo: str, schema: str, users: int) -> float:
+def on_postgres(conninfo: str, storage: PostgresStorage, users: int) -> float:
     """Bytes a user in all tables and indexes, as they were filled: nothing is packed anew."""
-    storage = PostgresStorage(conninfo, schema=schema)
     fill(storage, users)
-    storage.close()
     with psycopg.connect(conninfo, autocommit=True) as connection:
         row = connection.execute(
             "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
             " WHERE relnamespace = %s::regnamespace AND relkind = 'r' AND relname <> 'journal'",
-            (schema,),
+            (storage.schema,),
         ).fetchone()
     return float(row[0]) / users if row is not None else 0.0

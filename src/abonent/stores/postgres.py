@@ -150,7 +150,7 @@ class PostgresStorage:
     ) -> None:
         if connections < 1 or patience <= timedelta(0):
             raise InvalidValue("a store has at least one connection, and some patience")
-        self._schema = checked_name(schema)
+        self.schema = checked_name(schema)
         self._sql = _Sql(schema)
         self._patience = patience
         self._pid = os.getpid()
