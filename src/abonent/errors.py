@@ -256,7 +256,7 @@ class CodeSpent(Refused):
 
 
 class UserKnown(Refused):
-    """A user was to be taken over who has a history here, or other numbers than that one."""
+    """A user was to be taken over who has a history here, and not with that number."""
 
     code = "USER_KNOWN"
     remedy = "Nothing, if the number is the same; otherwise let the user claim the new one."
