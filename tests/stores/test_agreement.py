@@ -1,12 +1,17 @@
 """Every store gives the same answers as the reference, whatever is asked in whatever order."""
 
+import secrets
+
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from abonent.ports import Append, Put, Unit
 from abonent.stores import MemoryStorage, SqliteStorage
+from abonent.stores.postgres import PostgresStorage
+from abonent.stores.postgres_schema import upgrade
 from abonent.testing import StorageMachine
+from tests.postgres import empty, run
 
 
 class InMemory(StorageMachine):
@@ -23,6 +28,29 @@ TestInMemory = InMemory.TestCase
 TestInMemory.settings = settings(max_examples=15, stateful_step_count=15)
 TestInAFile = InAFile.TestCase
 TestInAFile.settings = settings(max_examples=40, stateful_step_count=15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partitions", [1, 5])
+def test_on_postgresql(conninfo, partitions):
+    """The same on a server, whose store hopes for the best before it asks what is there."""
+    schema = f"agreement_{secrets.token_hex(6)}"
+    upgrade(conninfo, schema=schema, partitions=partitions)
+
+    class OnAServer(StorageMachine):
+        def __init__(self):
+            super().__init__()
+            empty(conninfo, schema)
+
+        def open_store(self):
+            return PostgresStorage(conninfo, schema=schema)
+
+    try:
+        run_state_machine_as_test(
+            OnAServer, settings=settings(max_examples=30, stateful_step_count=15)
+        )
+    finally:
+        run(conninfo, f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_a_machine_without_a_store_says_what_to_provide():
