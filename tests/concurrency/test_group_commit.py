@@ -369,3 +369,23 @@ def test_a_flush_waits_for_the_batch_under_way():
     assert first.done
     assert "done" == leading.outcome()
     commits.close()
+
+
+def test_closing_while_the_store_is_out_of_reach():
+    """Who closes is told, and it is closed all the same: no thread of it runs on."""
+
+    def away(_: Sequence[Task]) -> None:
+        raise StoreUnavailable("away")
+
+    closing = GroupCommit(away, linger=0.01)
+    closing.post(task())
+    idler = closing._idler
+    assert idler is not None
+    with pytest.raises(StoreUnavailable):
+        closing.close()
+    assert closing.closed
+    with pytest.raises(IdentifierClosed):
+        closing.submit(task())
+    closing.close()
+    idler.join(BOUND)
+    assert not idler.is_alive()

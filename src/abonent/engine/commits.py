@@ -171,9 +171,11 @@ class GroupCommit:
         """Settle what is left, then refuse further tasks. Closing twice is allowed."""
         if self._closed or self._pid != os.getpid():
             return
-        self.flush()
-        self._closed = True
-        self._posted.set()
+        try:
+            self.flush()
+        finally:  # also where the store is out of reach: what is owed stands in it
+            self._closed = True
+            self._posted.set()
 
     def _lead(self, own: Task | None) -> None:
         while True:
