@@ -15,8 +15,15 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from abonent import Identifier, MemoryKeys, Messenger, MessengerKind, OneTimeCodes, SqliteStorage
-from abonent.engine.importing import DeclaredUser
+from abonent import (
+    DeclaredUser,
+    Identifier,
+    MemoryKeys,
+    Messenger,
+    MessengerKind,
+    OneTimeCodes,
+    SqliteStorage,
+)
 from abonent.ports import CodeMessage, Storage
 from benchmarks.servers import server, storage
 

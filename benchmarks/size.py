@@ -19,8 +19,9 @@ from abonent.core.agreements import Agreements
 from abonent.core.commands import Terrain
 from abonent.core.states import BLANK, Aggregate, Basis, Identified
 from abonent.engine.archive import Archive, Held
-from abonent.engine.drafts import Batch, Draft, _Change
+from abonent.engine.drafts import Draft, _Change
 from abonent.engine.loop import new_id
+from abonent.engine.reading import Batch
 from abonent.ports import Storage, Unit
 from abonent.records import Row
 from abonent.sealing import Keyring, new_subject_key

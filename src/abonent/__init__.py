@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from abonent.aio import AsyncIdentifier
+    from abonent.aio import AsyncGateCache, AsyncIdentifier
     from abonent.core.agreements import Agreement
     from abonent.core.events import Ignored, Outcome
     from abonent.core.numbers import SubscriberNumber, parse_number
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from abonent.core.states import Basis, NoticeKind, Reason
     from abonent.engine.assembly import SystemClock
     from abonent.engine.effects import Alarm, AlarmKind
+    from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
     from abonent.engine.inbound import Received
     from abonent.engine.loop import SweepReport
+    from abonent.engine.observing import Observed
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
+    from abonent.gates import GateCache
     from abonent.identifier import Identifier
     from abonent.ports import LateAnswer, Notice, OneTimeCode
     from abonent.possession import OneTimeCodes
@@ -46,16 +49,20 @@ __all__ = [
     "Agreement",
     "Alarm",
     "AlarmKind",
+    "AsyncGateCache",
     "AsyncIdentifier",
     "Basis",
     "Consent",
+    "DeclaredUser",
     "EnvironmentKeys",
     "FileKeys",
     "Gate",
+    "GateCache",
     "GateChanged",
     "Happening",
     "Identifier",
     "Ignored",
+    "ImportReport",
     "LateAnswer",
     "MemoryKeys",
     "MemoryStorage",
@@ -65,6 +72,7 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "NumberingPlan",
+    "Observed",
     "OneTimeCode",
     "OneTimeCodes",
     "Operator",
@@ -72,6 +80,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Received",
+    "RejectedUser",
     "ReplayReport",
     "Rules",
     "SqliteStorage",
@@ -90,17 +99,21 @@ _HOMES = {
     "Agreement": "abonent.core.agreements",
     "Alarm": "abonent.engine.effects",
     "AlarmKind": "abonent.engine.effects",
+    "AsyncGateCache": "abonent.aio",
     "AsyncIdentifier": "abonent.aio",
     "Basis": "abonent.core.states",
     "Consent": "abonent.core.parties",
     "DRAFT_2017": "abonent.core.rules",
+    "DeclaredUser": "abonent.engine.importing",
     "EnvironmentKeys": "abonent.sealing",
     "FileKeys": "abonent.sealing",
     "Gate": "abonent.core.owed",
+    "GateCache": "abonent.gates",
     "GateChanged": "abonent.feed",
     "Happening": "abonent.feed",
     "Identifier": "abonent.identifier",
     "Ignored": "abonent.core.events",
+    "ImportReport": "abonent.engine.importing",
     "LateAnswer": "abonent.ports",
     "MemoryKeys": "abonent.sealing",
     "MemoryStorage": "abonent.stores",
@@ -110,6 +123,7 @@ _HOMES = {
     "Notice": "abonent.ports",
     "NoticeKind": "abonent.core.states",
     "NumberingPlan": "abonent.routing",
+    "Observed": "abonent.engine.observing",
     "OneTimeCode": "abonent.ports",
     "OneTimeCodes": "abonent.possession",
     "Operator": "abonent.core.parties",
@@ -119,6 +133,7 @@ _HOMES = {
     "RESOLUTION_1801": "abonent.core.rules",
     "Reason": "abonent.core.states",
     "Received": "abonent.engine.inbound",
+    "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
     "SqliteStorage": "abonent.stores",

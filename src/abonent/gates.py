@@ -12,6 +12,7 @@ the journal names is dropped here and read again when they are next asked for.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from abonent.core.owed import CANNOT_SAY, UNKNOWN_USER, Gate, gate
 from abonent.core.parties import check_user_id
 from abonent.core.states import Reason
 from abonent.engine.archive import Archive, subject_alias
+from abonent.engine.observing import cause_of
 from abonent.errors import InvalidValue
 from abonent.ports import Entry
 
@@ -33,7 +35,7 @@ _REMEMBERED: Final = 10_000
 _NEVER: Final = -1e18
 _NO_ENTRY: Final = Entry(0, b"", 0, b"")
 _LAPSED: Final = Gate(False, None, Reason.REIDENTIFICATION_DUE)
-log = logging.getLogger("abonent.gates")
+log: Final = logging.getLogger("abonent")
 
 
 def _elapsed() -> float:
@@ -83,10 +85,10 @@ class GateCache:
         self._starting = threading.Lock()
         self._over = threading.Event()
         self._begun = False
+        self._pid = os.getpid()
         self._thread: threading.Thread | None = None
         if not by_hand:
             self._thread = threading.Thread(target=self._run, name="abonent-gates", daemon=True)
-        self._pause = self._staleness / 4
 
     def __enter__(self) -> Self:
         return self
@@ -100,11 +102,16 @@ class GateCache:
         self.close()
 
     def close(self) -> None:
-        """Stop following the journal; from then on every gate is closed. Twice is allowed."""
+        """Stop following the journal; from then on every gate is closed. Twice is allowed.
+
+        In a forked child they close by themselves, for want of the thread.
+        """
         self._over.set()
+        if os.getpid() != self._pid:
+            return  # the parent's thread may have held any lock when this process was made
         with self._starting:
-            begun, self._begun = self._thread is not None and self._thread.is_alive(), True
-        if self._thread is not None and begun:
+            self._begun = True
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join()
         with self._following:
             self._fresh = _NEVER
@@ -137,15 +144,15 @@ class GateCache:
 
     def read(self, user_id: str) -> Gate:
         """Answer from the store, and keep the answer if nothing was heard of the user meanwhile."""
-        if not self._started():
-            return CANNOT_SAY
         check_user_id(user_id)
+        if os.getpid() != self._pid or not self._started():
+            return CANNOT_SAY
         # Who is read before the journal is followed could be closed unheard.
         followed, heard_of = self._last is not None, self._heard_of
         try:
             held = self._archive.user(user_id)
         except Exception as error:  # whatever it is, the gate is closed (P21)
-            _tell("abonent.gate_cannot_say", error)
+            log.error("abonent.gate_cannot_say cause=%s", cause_of(error))
             return CANNOT_SAY
         found = UNKNOWN_USER if held is None else gate(held.aggregate, self._now())
         # The subject, and whatever key the row stands under or will, if they are not known yet.
@@ -251,13 +258,13 @@ class GateCache:
                     if self._thread is not None:
                         self._thread.start()  # not before there is work
                 except RuntimeError as error:  # no more threads can be had
-                    _tell("abonent.gates_not_followed", error)
+                    log.warning("abonent.gates_not_followed cause=%s", cause_of(error))
                     return False
                 self._begun = True
         return not self._over.is_set()
 
     def _run(self) -> None:
-        while not self._over.wait(self._pause):
+        while not self._over.wait(self._staleness / 4):
             self._try_to_follow()
 
     def _try_to_follow(self) -> None:
@@ -265,8 +272,4 @@ class GateCache:
             self.follow()
         except Exception as error:
             # Whatever it is, the thread goes on: gates close by themselves meanwhile (P21).
-            _tell("abonent.gates_not_followed", error)
-
-
-def _tell(event: str, error: Exception) -> None:
-    log.warning("%s cause=%s", event, getattr(error, "code", type(error).__name__))
+            log.warning("abonent.gates_not_followed cause=%s", cause_of(error))

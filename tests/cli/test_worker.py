@@ -34,7 +34,8 @@ class Sweeps:
             outcome = outcome()
         if isinstance(outcome, Exception):
             raise outcome
-        return SweepReport(due=outcome, tried=0, events={})
+        due, failed = outcome if isinstance(outcome, tuple) else (outcome, 0)
+        return SweepReport(due=due, tried=0, events={}, failed=failed)
 
 
 def test_it_goes_on_while_much_is_due():
@@ -77,6 +78,44 @@ def test_a_store_out_of_reach_is_tried_again(caplog, tmp_path):
     assert third >= 0.08
     assert "abonent.sweep_failed cause=STORE_UNAVAILABLE" in caplog.text
     assert alive.exists()
+
+
+def test_records_that_fail_are_counted_and_slow_it_down():
+    """Others may fail as well, and would be leased away; a single run goes through all once."""
+    sweeps = Sweeps((LIMIT, 2), (3, 1))
+    worker = Worker(sweeps, every=0.1)
+    worker.run(once=True)
+    assert (LIMIT + 3, 3) == (worker.swept, worker.failed)
+
+    stopping = Worker(None, every=0.1)
+    sweeps = Sweeps((LIMIT, 2), lambda: stopping.stop() or 0)
+    stopping._identifier = sweeps
+    stopping.run()
+    first, second = sweeps.at
+    assert second - first >= 0.1
+
+
+@pytest.mark.parametrize(("failed", "status"), [(0, 0), (2, 1)])
+def test_the_status_of_a_single_run(failed, status, monkeypatch, capsys):
+    """It is 1 if a record failed, for whoever reads the mail of cron."""
+
+    def work(*_, **__):
+        worker = Worker(None, every=1)
+        worker.swept, worker.failed = 5, failed
+        return worker
+
+    monkeypatch.setattr("abonent.cli.worker.work", work)
+    assert status == main(["worker", "--once", "a:b"])
+    assert f"swept 5, failed {failed}\n" == capsys.readouterr().out
+    assert 0 == main(["worker", "a:b"])
+
+
+def test_a_file_that_cannot_be_touched(tmp_path, caplog):
+    """Whoever watches it will notice; the work goes on."""
+    worker = Worker(Sweeps(3), every=1, alive=tmp_path / "missing" / "alive")
+    worker.run(once=True)
+    assert 3 == worker.swept
+    assert "abonent.alive_not_touched cause=FileNotFoundError" in caplog.text
 
 
 def test_what_trying_again_does_not_mend():

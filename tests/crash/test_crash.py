@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,9 +231,9 @@ def history(told: Told) -> list[Event]:
     return next(each for each in several if any(isinstance(event, Passed) for event in each))
 
 
-def stood(status: str, **more: object) -> Returned:
+def stood(status: str, **more: Any) -> Returned:
     at = START + timedelta(seconds=1)
-    return Returned(user="u", call="standing", at=at, status=status, **more)  # type: ignore[arg-type]
+    return Returned(user="u", call="standing", at=at, status=status, **more)
 
 
 def test_standings_are_explained_in_their_order(history: list[Event]):

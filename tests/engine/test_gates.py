@@ -273,6 +273,33 @@ def test_a_journal_that_goes_back(stand):
     assert not stand.cache.gate("dora").open
 
 
+def test_who_is_read_while_the_journal_goes_back(stand):
+    """What was read of the lost journal is not kept beside the one in its place."""
+    space = copy.deepcopy(stand.store._spaces["messenger"])
+    stand.identified("alice")
+    stand.cache.follow()
+
+    def restore():
+        stand.store._spaces["messenger"] = space
+        stand.cache.follow()
+
+    stand.cache.gate("boris")
+    stand.store.meanwhile["load"] = restore
+    assert stand.cache.gate("alice").open
+    assert not stand.cache.gate("alice").open
+
+
+def test_in_a_child(stand):
+    """After a fork nothing is read or waited for there: gates close, and closing returns."""
+    stand.identified("alice")
+    assert stand.cache.gate("alice").open
+    stand.cache._pid += 1
+    with stand.cache._starting, stand.cache._following, stand.cache._lock:  # as the parent had them
+        assert stand.cache.gate("boris").reason is Reason.CANNOT_SAY
+        stand.cache.close()
+    stand.cache._pid -= 1
+
+
 def test_what_was_closed_stays_closed(stand):
     """Whoever follows a closed cache opens nothing; and nothing is kept of it."""
     stand.identified("alice")

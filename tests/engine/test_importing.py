@@ -7,6 +7,8 @@ import pytest
 from abonent import (
     AsyncIdentifier,
     Basis,
+    DeclaredUser,
+    ImportReport,
     MemoryKeys,
     MemoryStorage,
     Messenger,
@@ -14,10 +16,11 @@ from abonent import (
     NoticeKind,
     OneTimeCodes,
     Reason,
+    RejectedUser,
     Status,
 )
-from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
-from abonent.errors import StoreUnavailable
+from abonent.errors import StoreUnavailable, Unavailable
+from abonent.ports import Put, Unit, Unrouted
 from abonent.simulation import SimulatedClock, SimulatedSender
 from abonent.testing import Rehearsal
 
@@ -168,6 +171,41 @@ def test_rows_are_read_as_they_are_needed(stand, monkeypatch):
     stand.identifier.import_identified(source(), progress=lambda n: seen.append((n, len(read))))
     assert [(5, 5), (10, 10), (12, 12)] == seen
     assert [5, 5, 2] == finds
+
+
+def test_a_router_that_knows_no_operator():
+    """A foreign messenger's row needs an operator, given or routed; a router that fails ends it."""
+    with Rehearsal() as stand:
+        rejected = []
+        stand.router.port("+79160000002", Unrouted.UNKNOWN_RANGE)
+        known = row(stand, "alice", "+79160000001", operator=stand.operator.id)
+        unknown = row(stand, "boris", "+79160000002")
+        stand.identifier.import_identified([known, unknown], rejected=rejected.append)
+        assert [(2, "NUMBER_UNROUTED")] == [(each.position, each.code) for each in rejected]
+        stand.router.out_of_reach()
+        with pytest.raises(Unavailable):
+            stand.identifier.import_identified([row(stand, "clara", "+79160000003")])
+
+
+def test_a_damaged_row_does_not_end_it(stand):
+    """It is rejected like any other that cannot be taken over, each time anew."""
+    number = stand.fresh_number().e164
+    rows = [row(stand, "alice", number), row(stand, "boris", "+79160000002")]
+    stand.identifier.import_identified(rows[:1])
+    archive = stand.identifier._engine.archive
+    (key,) = archive.keyring.user_tags("alice")
+    (record,) = archive.storage.load("messenger", [key])
+    torn = Put(key, record.version, record.body[:-1] + b"x")
+    assert archive.storage.commit([Unit("messenger", (torn,))]) == [True]
+    report = stand.identifier.import_identified(rows)
+    assert (1, {"RECORD_DAMAGED": 1}) == (report.imported, report.rejected)
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_row(stand, monkeypatch):
+    """An error that no row can have is raised, and nobody counts as taken over."""
+    monkeypatch.setattr("abonent.engine.importing.new_id", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        stand.identifier.import_identified([row(stand, "alice", "+79160000001")])
 
 
 def test_nothing_is_taken_over(stand):

@@ -168,6 +168,7 @@ class NeedsAList(MemoryStorage):
     named_by = "test_any_sequence_will_do"
 
     def commit(self, units: Sequence[Unit]) -> list[bool]:
+        # The fault: a list and another sequence are not added.
         return super().commit([] + units)  # type: ignore[operator]  # noqa: RUF005
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Final
 
 from abonent.errors import AbonentError, InvalidValue
 from abonent.identifier import Identifier
@@ -22,7 +22,7 @@ from abonent.identifier import Identifier
 LIMIT: Final = 1_000
 """Records a sweep: a worker that is told to stop is done with these first."""
 _LONGEST_PAUSE: Final = 30.0
-log = logging.getLogger("abonent.worker")
+log: Final = logging.getLogger("abonent")
 
 
 def found(target: str) -> Callable[[], Identifier]:
@@ -36,13 +36,13 @@ def found(target: str) -> Callable[[], Identifier]:
         raise InvalidValue("the target is module:function, such as service.main:make_identifier")
     sys.path.insert(0, "")  # as `python -m` does
     try:
-        module: Any = importlib.import_module(module_name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise InvalidValue(f"there is no module {error.name}") from None
-    make: Any = getattr(module, name, None)
+    make: Callable[[], Identifier] | None = getattr(module, name, None)
     if not callable(make):
         raise InvalidValue(f"module {module_name} has no function {name}")
-    return make  # type: ignore[no-any-return]
+    return make
 
 
 class Worker:
@@ -94,9 +94,11 @@ class Worker:
                     "abonent.swept due=%d tried=%d failed=%d",
                     *(report.due, report.tried, report.failed),
                 )
-            pause = 0.0 if report.due >= LIMIT and not report.failed else self._every
-            if once and pause:
+            more = report.due >= LIMIT
+            if once and not more:
                 return
+            # Where records fail, the next ones may too: their leases are not taken all at once.
+            pause = 0.0 if more and (once or not report.failed) else self._every
 
     def _stopped(self, pause: float) -> bool:
         try:

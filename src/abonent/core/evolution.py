@@ -259,17 +259,7 @@ def _passed(aggregate: Aggregate, event: Passed) -> Aggregate:
     if event.operator is not None:
         debts = (*debts, _debt(EffectKind.RECORD, event.operator, event.code, event.at))
     return Aggregate(
-        state=Identified(
-            number=event.number,
-            proven_at=event.proven_at,
-            asked_at=event.asked_at,
-            since=event.at,
-            operator=event.operator,
-            agreement=event.agreement,
-            code=event.code,
-            basis=event.basis,
-            rules=event.rules,
-        ),
+        state=_identified(event, event.asked_at, event.agreement, event.basis),
         debts=debts,
         failures=aggregate.failures,
         sends=aggregate.sends,
@@ -278,19 +268,22 @@ def _passed(aggregate: Aggregate, event: Passed) -> Aggregate:
 
 
 def _declared(aggregate: Aggregate, event: Declared) -> Aggregate:
-    return _in_state(
-        aggregate,
-        Identified(
-            number=event.number,
-            proven_at=event.proven_at,
-            asked_at=None,
-            since=event.at,
-            operator=event.operator,
-            agreement=None,
-            code=event.code,
-            basis=Basis.DECLARED,
-            rules=event.rules,
-        ),
+    return _in_state(aggregate, _identified(event, None, None, Basis.DECLARED))
+
+
+def _identified(
+    event: Passed | Declared, asked_at: datetime | None, agreement: str | None, basis: Basis
+) -> Identified:
+    return Identified(
+        number=event.number,
+        proven_at=event.proven_at,
+        asked_at=asked_at,
+        since=event.at,
+        operator=event.operator,
+        agreement=agreement,
+        code=event.code,
+        basis=basis,
+        rules=event.rules,
     )
 
 

@@ -17,6 +17,7 @@ from abonent.core.owed import CANNOT_SAY, OPEN, UNKNOWN_USER, Gate, gate
 from abonent.core.states import (
     Aggregate,
 )
+from abonent.engine.observing import cause_of
 from abonent.ports import Record, Storage
 from abonent.records import (
     Row,
@@ -88,9 +89,7 @@ class Archive:
         try:
             return self._gate(self.keyring.user_tags(user_id), now)
         except Exception as error:
-            log.error(
-                "abonent.gate_cannot_say cause=%s", getattr(error, "code", type(error).__name__)
-            )
+            log.error("abonent.gate_cannot_say cause=%s", cause_of(error))
             return CANNOT_SAY
 
     def _gate(self, keys: tuple[bytes, ...], now: datetime) -> Gate:

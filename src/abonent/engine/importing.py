@@ -7,7 +7,7 @@ taken over is listed as declared until they are identified anew.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -25,15 +25,19 @@ from abonent.engine.effects import Flow, Submit, SubmitAll
 from abonent.engine.loop import Loop
 from abonent.errors import (
     AbonentError,
-    AdapterError,
+    CallerError,
     InvalidValue,
     NumberUnrouted,
-    StorageError,
+    RecordDamaged,
+    Refused,
     UnknownOperator,
+    UserInputError,
 )
 from abonent.sealing import new_id
 
 _BATCH: Final = 512
+_OF_A_ROW: Final = (CallerError, UserInputError, Refused, RecordDamaged)
+"""What is wrong with one row. Everything else would be wrong with the next one, too."""
 
 
 @frozen(kw_only=True)
@@ -90,32 +94,24 @@ class Importer:
         refused: Counter[str] = Counter()
         source, position = iter(rows), 0
         while batch := list(islice(source, _BATCH)):
-            outcomes: list[Any] = []
-            tasks: list[Submit] = []
-            places: list[int] = []
+            judged: list[Submit | AbonentError] = []
             for row in batch:
                 try:
-                    tasks.append((yield from self._task(row)))
-                except AdapterError:
-                    raise
-                except AbonentError as error:
-                    outcomes.append(error)
-                else:
-                    places.append(len(outcomes))
-                    outcomes.append(None)
-            results: Sequence[Any] = yield SubmitAll(tuple(tasks))
-            for place, result in zip(places, results, strict=True):
-                outcomes[place] = result
-            for row, outcome in zip(batch, outcomes, strict=True):
+                    judged.append((yield from self._task(row)))
+                except _OF_A_ROW as error:
+                    judged.append(error)
+            tasks = tuple(each for each in judged if isinstance(each, Submit))
+            results = iter((yield SubmitAll(tasks)))
+            for row, each in zip(batch, judged, strict=True):
                 position += 1
-                if isinstance(outcome, StorageError):
-                    raise outcome  # what was taken over stays; the same rows again go on from here
-                if isinstance(outcome, AbonentError):
+                outcome: Any = next(results) if isinstance(each, Submit) else each
+                if isinstance(outcome, _OF_A_ROW):
                     refused[outcome.code] += 1
                     if rejected is not None:
-                        rejected(
-                            RejectedUser(position=position, user_id=row.user_id, code=outcome.code)
-                        )
+                        code = outcome.code
+                        rejected(RejectedUser(position=position, user_id=row.user_id, code=code))
+                elif isinstance(outcome, BaseException):
+                    raise outcome  # what was taken over stays; the same rows again go on from here
                 else:
                     counted["imported" if outcome else "known"] += 1
             if progress is not None:

@@ -47,7 +47,7 @@ from abonent.engine.effects import (
     Submit,
     SubmitAll,
 )
-from abonent.engine.observing import Observed, Telling
+from abonent.engine.observing import Observed, Telling, cause_of
 from abonent.engine.settling import Settler
 from abonent.errors import AbonentError, StorageError, UnknownQuery
 from abonent.ports import Clock, PossessionClaim, Unrouted
@@ -319,8 +319,7 @@ class Loop:
                     lost = done
                 elif isinstance(done, Exception):
                     failed += 1
-                    cause = getattr(done, "code", type(done).__name__)
-                    log.error("abonent.sweep_task_failed cause=%s", cause)
+                    log.error("abonent.sweep_task_failed cause=%s", cause_of(done))
                 if not isinstance(done, Done):
                     continue
                 self._raise_alarms(done.events)

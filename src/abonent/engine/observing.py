@@ -92,6 +92,11 @@ def _seconds(before: Aggregate, event: Event) -> float | None:
     return None if since is None else (event.at - since).total_seconds()
 
 
+def cause_of(error: BaseException) -> str:
+    """Return what may be told of an error: its code, or its type; never its text."""
+    return str(getattr(error, "code", type(error).__name__))
+
+
 class Telling:
     """Tells an observer, if there is one, and survives it."""
 
@@ -106,4 +111,4 @@ class Telling:
         try:
             self._observer(fact)
         except Exception as error:
-            log.error("abonent.observer_failed cause=%s", type(error).__name__)
+            log.error("abonent.observer_failed cause=%s", cause_of(error))

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from abonent.engine.archive import Archive
 from abonent.engine.commits import Task
-from abonent.engine.drafts import Batch, Draft
+from abonent.engine.drafts import Draft
 from abonent.engine.observing import Observed, Telling
+from abonent.engine.reading import Batch
 from abonent.errors import Contended, StorageError
 from abonent.ports import Unit
 
@@ -45,7 +46,7 @@ class Settler:
 
     def _round(self, tasks: list[Task]) -> list[Task]:
         """Decide and commit a batch; return the tasks that lost and have to decide anew."""
-        batch = Batch(self._archive)
+        batch: Batch[Draft] = Batch(self._archive)
         try:
             batch.preload(key for task in tasks for key in task.keys)
             batch.foresee(alias for task in tasks for alias in task.aliases)
@@ -98,7 +99,7 @@ def _by_user(tasks: list[Task]) -> Iterable[list[Task]]:
     return groups.values()
 
 
-def _decide(batch: Batch, tasks: list[Task]) -> list[_Bundle]:
+def _decide(batch: Batch[Draft], tasks: list[Task]) -> list[_Bundle]:
     """Decide tasks user by user; what saw a change of others is decided again, as one with it."""
     bundles: dict[Draft, _Bundle] = {}
     for together in _by_user(tasks):

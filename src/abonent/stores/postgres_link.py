@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+from abc import abstractmethod
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import timedelta
@@ -32,7 +33,7 @@ try:
     from psycopg.pq import Format
     from psycopg.types.numeric import Int8BinaryDumper
     from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
-except ImportError:  # pragma: no cover - another environment
+except ImportError:
     raise ModuleNotFoundError(
         "a PostgreSQL store needs psycopg: pip install 'abonent[postgres]'"
     ) from None
@@ -61,9 +62,10 @@ class Flags(list[bool]):
 
 
 class _ArrayDumper(Dumper):
+    """An array of one dimension in the protocol's binary form, without nulls."""
+
     format = Format.BINARY
     element: int
-    size = 0
 
     def dump(self, obj: list[Any]) -> bytes:
         if not obj:
@@ -71,8 +73,9 @@ class _ArrayDumper(Dumper):
         head = pack("!iiiii", 1, 0, self.element, len(obj), 1)
         return b"".join((head, *self.parts(obj)))
 
+    @abstractmethod
     def parts(self, obj: list[Any]) -> Iterable[bytes]:
-        raise NotImplementedError
+        """Each element with its length before it."""
 
 
 class _BlobsDumper(_ArrayDumper):
@@ -280,12 +283,13 @@ def ours(error: psycopg.Error) -> AbonentError:
 # A connection that was refused has no SQLSTATE, only the server's words, which may be translated.
 _SAID: Final = (
     ("password authentication failed", "28P01"),
+    ("no password supplied", "28P01"),
     ("too many", "53300"),
     ("remaining connection slots", "53300"),
-    ('role "', "28000"),
-    ("no password supplied", "28P01"),
-    ('database "', "3D000"),
     ("no pg_hba.conf entry", "28000"),
+    ("permission denied", "42501"),
+    ('role "', "28000"),
+    ('database "', "3D000"),
     ("starting up", "57P03"),
     ("shutting down", "57P03"),
 )

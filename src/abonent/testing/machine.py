@@ -76,6 +76,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     def open_store(self) -> Storage:
         """Open your store: empty at first, and later the same one with what is in it."""
+        # Not abstract: Hypothesis builds the class itself, and this says more than it would.
         raise NotImplementedError(
             f"{type(self).__name__} lacks the method open_store(self) -> Storage. Provide it: "
             "return your store, empty for each new self.folder; for example\n"

@@ -120,9 +120,9 @@ class Account:
     heard: deque[tuple[str, str]] = field(factory=lambda: deque(maxlen=8))
     forgotten: bool = False
     gone: bool = False
+    """Whether not even a record is left."""
     ended: bool = False
     """Whether the subject's journal is about to get its last entry, in the unit that is read."""
-    """Whether not even a record is left."""
     replica: Aggregate = BLANK
 
     @property

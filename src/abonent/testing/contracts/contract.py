@@ -87,6 +87,7 @@ class Contract:
         for capability in getattr(request.function, _NEEDS, ()):
             features = request.getfixturevalue("features")
             if not getattr(features, capability):
+                # An adapter is judged by what it says it can do; the run lists what it left out.
                 pytest.skip(f"the adapter says that it is not {capability}")
 
     def test_the_contract_is_whole(self, request: pytest.FixtureRequest) -> None:
