@@ -6,11 +6,9 @@ Refuses to know what is measured on it.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 import psycopg
 
@@ -27,12 +25,8 @@ def server() -> Iterator[str]:
     if GIVEN:
         yield GIVEN
         return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        own = Server(Path(folder) / "postgres")
-        try:
-            yield own.conninfo
-        finally:
-            own.control("-m", "immediate", "stop")
+    with Server() as own:
+        yield own.conninfo
 
 
 @contextmanager

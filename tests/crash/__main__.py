@@ -114,7 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return cut_all(options.commits, options.seed, Path(folder))
         begun = monotonic()
         if options.servers:
-            tally = kill_servers(Server(Path(folder) / "server"), options.servers, options.seed)
+            with Server() as server:
+                tally = kill_servers(server, options.servers, options.seed)
             return tell_kills(tally, options.seed, monotonic() - begun, Way, ENOUGH_SERVERS)
         tally = kill_all(options.kills, options.seed, options.jobs, Path(folder))
         return tell_kills(tally, options.seed, monotonic() - begun)

@@ -46,19 +46,21 @@ def test_cut_logs_open_at_a_commit(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_killed_server_loses_nothing_acknowledged(tmp_path: Path):
+def test_a_killed_server_loses_nothing_acknowledged():
     """I8: whatever was acknowledged before the server was killed is there when it is back."""
-    tally = kill_servers(Server(tmp_path / "server"), 4, 7)
+    with Server() as server:
+        tally = kill_servers(server, 4, 7)
     assert [] == tally.violations
     assert 4 == tally.kills
     assert tally.commits > 20
 
 
 @pytest.mark.slow
-def test_kills_catch_a_server_that_acknowledges_too_soon(tmp_path: Path):
+def test_kills_catch_a_server_that_acknowledges_too_soon():
     """A server that is set not to write before it answers is caught."""
-    server = Server(tmp_path / "server")
-    tally = kill_servers(server, 30, 7, with_options(server.conninfo, synchronous_commit="off"))
+    with Server() as server:
+        hasty = with_options(server.conninfo, synchronous_commit="off")
+        tally = kill_servers(server, 30, 7, hasty)
     assert tally.violations
 
 

@@ -455,26 +455,25 @@ def test_a_process_with_many_open_files(store):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_started_again(tmp_path):
+def test_a_server_that_is_started_again():
     """While it is down calls fail; soon after it is back they succeed, on the same store."""
-    server = Server(tmp_path / "server")
-    upgrade(server.conninfo)
-    store = PostgresStorage(server.conninfo, patience=timedelta(seconds=2))
-    with closing(store):
-        assert store.commit([put()]) == [True]
-        server.control("stop", "-m", "immediate")
-        until = time.monotonic() + 8
-        while time.monotonic() < until:
-            with pytest.raises(StoreUnavailable):
-                store.load("m", [b"k"])
-        server.start()
-        began = time.monotonic()
-        while True:
-            with suppress(StoreUnavailable):
-                assert store.load("m", [b"k"]) == [Record(1, b"body")]
-                break
-        assert time.monotonic() - began < 5
-        assert store.commit([put(expected=1)]) == [True]
+    with Server() as server:
+        upgrade(server.conninfo)
+        with closing(PostgresStorage(server.conninfo, patience=timedelta(seconds=2))) as store:
+            assert store.commit([put()]) == [True]
+            server.control("stop", "-m", "immediate")
+            until = time.monotonic() + 8
+            while time.monotonic() < until:
+                with pytest.raises(StoreUnavailable):
+                    store.load("m", [b"k"])
+            server.start()
+            began = time.monotonic()
+            while True:
+                with suppress(StoreUnavailable):
+                    assert store.load("m", [b"k"]) == [Record(1, b"body")]
+                    break
+            assert time.monotonic() - began < 5
+            assert store.commit([put(expected=1)]) == [True]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 
 from tests.postgres import GIVEN, Server
 from tests.workers.sharing import share
@@ -23,8 +22,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
     failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        conninfo = GIVEN or Server(Path(folder) / "server").conninfo
+    with ExitStack() as stack:
+        conninfo = GIVEN or stack.enter_context(Server()).conninfo
         for kill in (False, True):
             found = share(conninfo, options.deadlines, options.workers, kill=kill)
             print(
