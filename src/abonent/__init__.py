@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from abonent.gates import GateCache
     from abonent.identifier import Identifier
     from abonent.ports import LateAnswer, Notice, OneTimeCode
-    from abonent.possession import OneTimeCodes
+    from abonent.possession import OneTimeCodes, SendBudget, SendBudgets
     from abonent.routing import NumberingPlan
     from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
@@ -83,6 +83,8 @@ __all__ = [
     "RejectedUser",
     "ReplayReport",
     "Rules",
+    "SendBudget",
+    "SendBudgets",
     "SqliteStorage",
     "Standing",
     "Status",
@@ -136,6 +138,8 @@ _HOMES = {
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
+    "SendBudget": "abonent.possession",
+    "SendBudgets": "abonent.possession",
     "SqliteStorage": "abonent.stores",
     "Standing": "abonent.core.standing",
     "Status": "abonent.core.standing",

@@ -28,12 +28,14 @@ from abonent.ports import (
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
+    AsyncSendLimiter,
     Begun,
     NumberRouter,
     OperatorGateway,
     PossessionCheck,
     Query,
     RecordEntry,
+    SendLimiter,
     WithdrawEntry,
 )
 
@@ -48,6 +50,7 @@ QUEUED_PER_PLACE: Final = 4
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
 Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
+Limiter: TypeAlias = SendLimiter | AsyncSendLimiter
 Flow: TypeAlias = Generator[Any, Any, T]
 
 
