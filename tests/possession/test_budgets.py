@@ -145,6 +145,23 @@ def test_what_a_process_has_left_it_puts_back():
     assert 640 - 12 == admitted(limiter, at=START + 12 * HOUR)
 
 
+def test_a_share_is_spent_in_its_own_slice():
+    """What was taken an hour ago is no room now: it would stop counting too early."""
+    limiter = budgets(in_all=SendBudget(limit=640, within=16 * HOUR))
+    limiter.admit(N1, START)
+    assert 9 == admitted(limiter, upto=9, at=START + 15 * HOUR)
+    assert 640 - 9 == admitted(limiter, at=START + 17 * HOUR)
+
+
+def test_what_is_given_back_late_stays_counted():
+    """The place was taken in a slice that is over; in the present one it would be one too many."""
+    limiter = budgets(in_all=SendBudget(limit=640, within=16 * HOUR))
+    limiter.admit(N1, START)
+    limiter.admit(N1, START + HOUR)
+    limiter.give_back(N1, START)
+    assert 640 - 2 == admitted(limiter, at=START + HOUR)
+
+
 def test_many_threads_share_the_last_places():
     """64 ask at once, in four processes, for 40 places: 40 get one (P2)."""
     storage = MemoryStorage()
