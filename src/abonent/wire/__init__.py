@@ -1,0 +1,38 @@
+"""How notices travel: CloudEvents, signatures, keys. Needs the extra `http`.
+
+Knows the way of an operator's notice or late answer over HTTP, both ends of it, as plain function
+calls. Refuses to know a web framework, and what a notice leads to.
+"""
+
+from abonent.wire.carrier import SignedCarrier
+from abonent.wire.events import (
+    CONTENT_TYPE,
+    EVENT_TYPES,
+    Event,
+    decode_event,
+    encode_event,
+)
+from abonent.wire.inbox import AsyncInbox, Inbox
+from abonent.wire.jwks import FetchedJwks, JwksKeys, VerificationKeys
+from abonent.wire.keys import FileSigningKeys, SigningKey, SigningKeys, SigningKeySource
+from abonent.wire.refusals import HttpReply, Refusal
+
+__all__ = [
+    "CONTENT_TYPE",
+    "EVENT_TYPES",
+    "AsyncInbox",
+    "Event",
+    "FetchedJwks",
+    "FileSigningKeys",
+    "HttpReply",
+    "Inbox",
+    "JwksKeys",
+    "Refusal",
+    "SignedCarrier",
+    "SigningKey",
+    "SigningKeySource",
+    "SigningKeys",
+    "VerificationKeys",
+    "decode_event",
+    "encode_event",
+]
