@@ -4,8 +4,9 @@ Knows the way of an operator's notice or late answer over HTTP, both ends of it,
 calls. Refuses to know a web framework, and what a notice leads to.
 """
 
-from abonent.wire.carrier import SignedCarrier
+from abonent.wire.carrier import AsyncSignedCarrier, SignedCarrier
 from abonent.wire.events import (
+    ANSWER_TYPE,
     CONTENT_TYPE,
     EVENT_TYPES,
     Event,
@@ -18,9 +19,11 @@ from abonent.wire.keys import FileSigningKeys, SigningKey, SigningKeys, SigningK
 from abonent.wire.refusals import HttpReply, Refusal
 
 __all__ = [
+    "ANSWER_TYPE",
     "CONTENT_TYPE",
     "EVENT_TYPES",
     "AsyncInbox",
+    "AsyncSignedCarrier",
     "Event",
     "FetchedJwks",
     "FileSigningKeys",
