@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 from attrs import frozen
-from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver, algorithms
 
 from abonent import LateAnswer, Notice, NoticeKind, Outcome, SubscriberNumber
 from abonent.errors import Unavailable
@@ -112,49 +113,49 @@ def post(
     return Post(body=body, lines=tuple(headers.items()), url=url)
 
 
-class _Key(HTTPSignatureKeyResolver):
-    def __init__(self, key: SigningKey) -> None:
-        self.key = key
-
-    def resolve_private_key(self, key_id: str) -> Any:
-        return self.key.private
-
-
-def signed_otherwise(
+def signed_by_hand(
     *,
     covered: Sequence[str] = COVERED,
-    tag: str | None = TAG,
-    kid: str | None = None,
+    parameters: str | None = None,
     created: datetime = START,
-    expires: datetime | None = None,
+    kid: str | None = None,
+    tag: str = f';tag="{TAG}"',
     label: str = LABEL,
     method: str = "POST",
     url: str = URL,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     key: SigningKey | None = None,
-    **options: Any,
 ) -> Post:
-    """Sign a request as a stack of somebody else's might, with any of it different."""
+    """Sign a request as somebody else's stack might: RFC 9421, 2.5, written out.
+
+    `covered` are names, or serialized items with parameters, whose values `headers` may give.
+    """
     key = key or KEYS[M].current(START)
     body = encode_event(NOTICE, at=START) if body is None else body
-    message = SimpleNamespace(
-        method=method, url=url, headers={"content-type": CONTENT_TYPE, **(headers or {})}
-    )
-    signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_Key(key))
-    signer.sign(
-        message,
-        key_id=key.kid if kid is None else kid,
-        created=created,
-        expires=expires,
-        label=label,
-        tag=tag,
-        covered_component_ids=covered,
-        body=body,
-        **options,
-    )
-    lines = tuple((name.lower(), value) for name, value in message.headers.items())
-    return Post(body=body, lines=lines, method=method, url=url)
+    digest = b64encode(sha256(body).digest()).decode()
+    given = {"content-type": CONTENT_TYPE, "content-digest": f"sha-256=:{digest}:"}
+    given |= headers or {}
+    parts = urlsplit(url)
+    values = {
+        "@method": method,
+        "@target-uri": url,
+        "@authority": parts.netloc,
+        "@path": parts.path,
+        "@request-target": parts.path,
+        **given,
+        '"content-digest";key="sha-256"': f":{digest}:",
+        '"content-type";bs': f":{b64encode(given['content-type'].encode()).decode()}:",
+    }
+    names = [each if each.startswith('"') else f'"{each}"' for each in covered]
+    if parameters is None:
+        parameters = f';created={int(created.timestamp())};keyid="{kid or key.kid}"{tag}'
+    signed = f"({' '.join(names)}){parameters}"
+    lines = [f"{name}: {values[each]}" for name, each in zip(names, covered, strict=True)]
+    base = "\n".join([*lines, f'"@signature-params": {signed}'])
+    signature = b64encode(key.private.sign(base.encode())).decode()
+    given |= {"signature-input": f"{label}={signed}", "signature": f"{label}=:{signature}:"}
+    return Post(body=body, lines=tuple(given.items()), method=method, url=url)
 
 
 class Receiver:

@@ -13,6 +13,7 @@ from abonent.engine.assembly import SystemClock
 from abonent.errors import InvalidValue, Misconfigured, SetupError, Unavailable
 from abonent.ports import Clock, GatewayFeatures, LateAnswer, Notice
 from abonent.transport import AsyncTransport, Request, Response, Transport, check_url
+from abonent.transport.messages import LONGEST_WAIT
 from abonent.wire.events import CONTENT_TYPE, encode_event
 from abonent.wire.keys import SigningKeySource
 from abonent.wire.signatures import sign
@@ -35,6 +36,8 @@ class _Letters:
         self._keys = keys
         self._clock = clock or SystemClock()
         self._timeout = timeout
+        if not 0 < timeout <= LONGEST_WAIT:
+            raise InvalidValue(f"a delivery takes up to {LONGEST_WAIT:g} seconds, and some time")
         if not 1 <= concurrency <= 1000:
             raise InvalidValue("1 to 1,000 messages are on their way to a messenger at once")
         self.features = GatewayFeatures(concurrency=concurrency)
@@ -81,7 +84,8 @@ class SignedCarrier:
         concurrency: how many deliveries to one messenger may run at once.
 
     Raises:
-        InvalidValue: an address to which nothing goes (see `abonent.transport.check_url`).
+        InvalidValue: an address to which nothing goes (see `abonent.transport.check_url`), a
+            timeout that is not in (0, 300], a concurrency that is not in [1, 1000].
     """
 
     def __init__(

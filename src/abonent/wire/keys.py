@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol, cast
 
 import msgspec
 from attrs import Attribute, field, frozen
@@ -157,11 +157,11 @@ class SigningKeySource(Protocol):
 
 
 class _StoredKey(Struct, frozen=True, kw_only=True):
-    kty: str
-    crv: str
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
     x: str
     d: str
-    signs_from: datetime
+    signs_from: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Stored(Struct, frozen=True):
@@ -231,10 +231,8 @@ class FileSigningKeys:
 
 
 def _read(stored: _StoredKey) -> SigningKey:
-    jwk = OKPKey.import_key({"kty": "OKP", "crv": stored.crv, "x": stored.x, "d": stored.d})
-    private = jwk.private_key
-    if stored.kty != "OKP" or not isinstance(private, Ed25519PrivateKey):
-        raise InvalidValue("not an Ed25519 key")
+    halves = {"kty": stored.kty, "crv": stored.crv, "x": stored.x, "d": stored.d}
+    private = cast(Ed25519PrivateKey, OKPKey.import_key(halves).private_key)
     key = SigningKey(seed=private.private_bytes_raw(), signs_from=stored.signs_from)
     if key.public_jwk()["x"] != stored.x:
         raise InvalidValue("a key's halves do not belong together")
