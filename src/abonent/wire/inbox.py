@@ -61,6 +61,7 @@ RETRY_AFTER: Final = 5
 """Seconds after which a sender is asked to try again, where nothing better is known."""
 _CORRELATOR: Final = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -337,11 +338,16 @@ def _correlator(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _is_path(url: str, path: str) -> bool:
     """Tell whether an address has just this path and no query, wherever it says that it is."""
+    # What is not visible is passed over by urlsplit; to us it is another address.
+    if not _VISIBLE.fullmatch(url) or "?" in url or "#" in url:
+        return False
+    if url.startswith("/"):
+        return url == path
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return (parts.path or "/") == path and not parts.query and not parts.fragment
+    return parts.scheme in ("http", "https") and (parts.path or "/") == path
 
 
 def _check_form(request: SignedRequest) -> None:
