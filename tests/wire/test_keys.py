@@ -158,6 +158,16 @@ def test_a_file_of_keys(tmp_path):
     assert ["keys.json"] == [each.name for each in tmp_path.iterdir()]
 
 
+def test_a_stolen_key_is_gone_at_once(tmp_path):
+    """Nothing of the old keys is signed with or shown any more."""
+    file = FileSigningKeys.create(tmp_path / "keys.json", START)
+    old = file.rotate(START + HOUR)
+    renewed = file.renew(START + HOUR)
+    assert renewed == file.signing_keys()
+    assert [renewed.current(START + HOUR).kid] == kids(renewed, START + HOUR)
+    assert not {each.kid for each in old.keys} & set(kids(renewed, START))
+
+
 def test_an_existing_file_is_never_touched(tmp_path):
     """A second `create` does not take the keys away with which messages were signed."""
     file = FileSigningKeys.create(tmp_path / "keys.json", START)

@@ -218,16 +218,28 @@ class FileSigningKeys:
             InvalidValue: see `SigningKeys.rotated`.
             KeyUnavailable, KeyMaterialInvalid: it cannot be read or written.
         """
-        rotated = self.signing_keys().rotated(at, lead=lead)
+        return self._replace(self.signing_keys().rotated(at, lead=lead))
+
+    def renew(self, at: datetime) -> SigningKeys:
+        """Write one fresh key, which signs at once, in place of all: for when one was stolen.
+
+        Messengers that keep a set do not know it yet; what they refuse meanwhile is sent again.
+
+        Raises:
+            KeyMaterialInvalid: it cannot be written.
+        """
+        return self._replace(SigningKeys.generate(at))
+
+    def _replace(self, keys: SigningKeys) -> SigningKeys:
         beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
-            _write(beside, rotated)
+            _write(beside, keys)
             beside.replace(self.path)
         except OSError as error:
             raise KeyMaterialInvalid(f"cannot replace the key file: {error.strerror}") from None
         finally:
             beside.unlink(missing_ok=True)
-        return rotated
+        return keys
 
 
 def _read(stored: _StoredKey) -> SigningKey:
