@@ -254,8 +254,8 @@ def test_without_any_set_nothing_can_be_said(failure):
     assert keys.find("unknown") is None
 
 
-def test_what_is_known_does_not_wait_for_a_fetch():
-    """P26: while one thread waits for a slow operator, the others go on with what is known."""
+def test_nobody_waits_for_the_fetch_of_another():
+    """P26: meanwhile, what is known is found; of what is not, nothing can be said yet."""
     begun, finish = threading.Event(), threading.Event()
 
     class SlowWire:
@@ -272,15 +272,41 @@ def test_what_is_known_does_not_wait_for_a_fetch():
     keys = FetchedJwks(ADDRESS, wire, monotonic=clock)
     assert keys.find(KID) is not None
     clock.pass_(2 * HOUR)
-    with ThreadPoolExecutor(9) as pool:
+    with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(keys.find, KID)
         assert begun.wait(10)
         assert keys.find(KID) is not None
-        waiting = [pool.submit(keys.find, "unknown") for _ in range(8)]
+        clock.pass_(HOUR)
+        assert keys.find(KID) is not None
+        for _ in range(8):
+            with pytest.raises(Unavailable):
+                keys.find("unknown")
         finish.set()
         assert slow.result() is not None
-        assert [None] * 8 == [each.result() for each in waiting]
     assert 2 == wire.count
+
+
+def test_who_comes_just_after_a_fetch_does_not_fetch_again(monkeypatch):
+    """Between the look and the turn somebody else may have done it."""
+    keys, wire, _ = fetched(ok(KEYS), ok(KEYS))
+    lock = keys._fetching
+
+    class Overtaken:
+        def acquire(self, *, blocking: bool) -> bool:
+            monkeypatch.setattr(keys, "_fetching", lock)
+            assert keys.find(KID) is not None
+            monkeypatch.setattr(keys, "_fetching", self)
+            return True
+
+        def release(self) -> None:
+            pass
+
+        def locked(self) -> bool:
+            return False
+
+    monkeypatch.setattr(keys, "_fetching", Overtaken())
+    assert keys.find(KID) is not None
+    assert 1 == len(wire.sent)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,12 @@ Knows the way of an operator's notice or late answer over HTTP, both ends of it,
 calls. Refuses to know a web framework, and what a notice leads to.
 """
 
+try:
+    import http_message_signatures as _signatures
+    import joserfc as _joserfc
+except ImportError:
+    raise ModuleNotFoundError("notices over HTTP need: pip install 'abonent[http]'") from None
+
 from abonent.wire.carrier import AsyncSignedCarrier, SignedCarrier
 from abonent.wire.events import (
     ANSWER_TYPE,
@@ -17,6 +23,8 @@ from abonent.wire.inbox import AsyncInbox, Inbox
 from abonent.wire.jwks import FetchedJwks, JwksKeys, VerificationKeys
 from abonent.wire.keys import FileSigningKeys, SigningKey, SigningKeys, SigningKeySource
 from abonent.wire.refusals import HttpReply, Refusal
+
+del _signatures, _joserfc
 
 __all__ = [
     "ANSWER_TYPE",

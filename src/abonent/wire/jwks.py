@@ -19,16 +19,12 @@ from urllib.parse import urlsplit
 import msgspec
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
 from msgspec import Struct
 
 from abonent.errors import AbonentError, InvalidValue, KeyMaterialInvalid, Unavailable
 from abonent.transport import Request, Transport, check_url
-
-try:
-    from joserfc.errors import JoseError
-    from joserfc.jwk import OKPKey
-except ImportError:
-    raise ModuleNotFoundError("signed notices need: pip install 'abonent[http]'") from None
 
 log: Final = logging.getLogger("abonent")
 LARGEST: Final = 65_536
@@ -196,23 +192,18 @@ class FetchedJwks:
 
     def find(self, kid: str, *, may_fetch: bool = True) -> Ed25519PublicKey | None:
         """See `VerificationKeys.find`."""
+        if may_fetch and self._wants_fetching(kid) and self._fetching.acquire(blocking=False):
+            try:
+                if self._wants_fetching(kid):  # nobody else did it just now
+                    self._fetch()
+            finally:
+                self._fetching.release()
         found = self._usable()
-        if not may_fetch:
-            return None if found is None else found.keys.get(kid)
-        if self._wants_fetching(kid):
-            # Who has the key goes on with it while another fetches; who has not waits for that.
-            has_it = found is not None and kid in found.keys
-            if self._fetching.acquire(blocking=not has_it):
-                try:
-                    if self._wants_fetching(kid):
-                        self._fetch()
-                finally:
-                    self._fetching.release()
-            found = self._usable()
         if found is not None and kid in found.keys:
             return found.keys[kid]
-        if found is None or self._failed:
-            raise Unavailable("the operator's keys cannot be fetched")
+        if may_fetch and (found is None or self._failed or self._fetching.locked()):
+            # Nobody waits for another's fetch: a slow operator would have all of them wait (P26).
+            raise Unavailable("the operator's keys are not at hand")
         return None
 
     def _usable(self) -> _Fetched | None:

@@ -18,16 +18,12 @@ from typing import Annotated, Any, Final, Literal, Protocol, cast
 import msgspec
 from attrs import Attribute, field, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
 from msgspec import Struct
 
 from abonent.core.parties import check_instant_field
 from abonent.errors import InvalidValue, KeyMaterialInvalid, KeyUnavailable
-
-try:
-    from joserfc.errors import JoseError
-    from joserfc.jwk import OKPKey
-except ImportError:
-    raise ModuleNotFoundError("signed notices need: pip install 'abonent[http]'") from None
 
 LEAD: Final = timedelta(hours=2)
 """How long a key is shown before it signs: longer than messengers keep a set."""
@@ -243,7 +239,12 @@ class FileSigningKeys:
 
 
 def _read(stored: _StoredKey) -> SigningKey:
-    halves = {"kty": stored.kty, "crv": stored.crv, "x": stored.x, "d": stored.d}
+    halves: dict[str, str | list[str]] = {
+        "kty": stored.kty,
+        "crv": stored.crv,
+        "x": stored.x,
+        "d": stored.d,
+    }
     private = cast(Ed25519PrivateKey, OKPKey.import_key(halves).private_key)
     key = SigningKey(seed=private.private_bytes_raw(), signs_from=stored.signs_from)
     if key.public_jwk()["x"] != stored.x:

@@ -15,16 +15,12 @@ from typing import Any, Final
 
 from attrs import field, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from http_message_signatures import algorithms
+from http_message_signatures.exceptions import HTTPMessageSignaturesException
+from http_message_signatures.resolvers import HTTPSignatureKeyResolver
+from http_message_signatures.signatures import HTTPMessageSigner, HTTPMessageVerifier
 
 from abonent.wire.refusals import Refusal
-
-try:
-    from http_message_signatures import algorithms
-    from http_message_signatures.exceptions import HTTPMessageSignaturesException
-    from http_message_signatures.resolvers import HTTPSignatureKeyResolver
-    from http_message_signatures.signatures import HTTPMessageSigner, HTTPMessageVerifier
-except ImportError:
-    raise ModuleNotFoundError("signed notices need: pip install 'abonent[http]'") from None
 
 _ED25519: Final[Any] = algorithms.ED25519  # pyright: ignore[reportPrivateImportUsage]
 TAG: Final = "abonent-event"
