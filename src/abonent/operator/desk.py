@@ -15,7 +15,7 @@ from abonent.core.parties import Operator
 from abonent.core.rules import Rules
 from abonent.core.states import NoticeKind
 from abonent.engine.effects import Alarm
-from abonent.engine.loop import SweepReport
+from abonent.engine.rounds import SweepReport
 from abonent.engine.observing import Observer
 from abonent.operator.ports import Movement, NoticeCarrier, SubscriberBase
 from abonent.ports import Answer, Clock, KeyProvider, Query, RecordEntry, Storage, WithdrawEntry
