@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.parties import check_instant_field, check_member
+from abonent.core.parties import check_instant, check_instant_field, check_member
 from abonent.core.states import NoticeKind
 from abonent.errors import InvalidValue
 from abonent.ports import GatewayFeatures, LateAnswer, Notice
@@ -86,6 +86,12 @@ def _is_id(_: object, attribute: object, value: Any) -> None:
         raise InvalidValue(f"an id has 1 to {LONGEST_ID} characters")
 
 
+def _is_instant(_: object, attribute: object, value: Any) -> None:
+    if not isinstance(value, datetime):
+        raise InvalidValue("a movement says when it happened")
+    check_instant(value)
+
+
 @frozen(kw_only=True)
 class Movement:
     """A subscription ended, was given to another, was ported out, or changed its number.
@@ -101,7 +107,7 @@ class Movement:
     id: str = field(validator=_is_id)
     number: SubscriberNumber
     kind: NoticeKind = field(validator=check_member(NoticeKind))
-    happened_at: datetime = field(validator=check_instant_field)
+    happened_at: datetime = field(validator=_is_instant)
 
 
 # --- the way to messengers ----------------------------------------------------------
