@@ -18,7 +18,7 @@ class _Conversation(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length", "0"))
         request = Request(
             url=f"https://operator.example{self.path}",
-            headers={name: value for name, value in self.headers.items()},
+            headers=dict(self.headers.items()),
             body=self.rfile.read(length),
         )
         try:

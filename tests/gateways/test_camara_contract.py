@@ -42,6 +42,7 @@ def profile_at(url):
     return agreed(url, timeout=timedelta(seconds=0.4), rate=Rate(calls=100))
 
 
+@pytest.mark.slow
 class TestCamaraGatewayOverHttp(OperatorGatewayContract):
     @pytest.fixture
     def stage(self):
@@ -51,6 +52,7 @@ class TestCamaraGatewayOverHttp(OperatorGatewayContract):
             yield Stage(adapter=gateway, tell=operator.show, heard=operator.heard, shows=SHOWS)
 
 
+@pytest.mark.slow
 class TestAsyncCamaraGatewayOverHttp(AsyncOperatorGatewayContract):
     @pytest.fixture
     def stage(self, calls_close):
