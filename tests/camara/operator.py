@@ -6,6 +6,7 @@ It keeps to the specifications by code of its own, so that the ordinary tests ne
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -245,7 +246,8 @@ class CamaraOperator:
     def _exchanged(self, form: dict[str, str]) -> dict[str, Any]:
         number, challenge, redirect = self._authorized.pop(form.get("code", ""), ("", "", ""))
         hashed = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        if not number or (challenge, redirect) != (hashed.hex(), form.get("redirect_uri")):
+        hashed = base64.urlsafe_b64encode(hashed).decode().rstrip("=")
+        if not number or (challenge, redirect) != (hashed, form.get("redirect_uri")):
             raise OAuthRefusal("invalid_grant")
         return self._granted(frozenset({"number-verification:verify"}), number, True)
 

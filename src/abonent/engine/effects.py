@@ -28,12 +28,14 @@ from abonent.ports import (
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
+    AsyncSilentCheck,
     Begun,
     NumberRouter,
     OperatorGateway,
     PossessionCheck,
     Query,
     RecordEntry,
+    SilentCheck,
     WithdrawEntry,
 )
 
@@ -46,7 +48,7 @@ QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
-Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
+Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | SilentCheck | AsyncSilentCheck
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
 Flow: TypeAlias = Generator[Any, Any, T]
 

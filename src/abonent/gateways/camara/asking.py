@@ -129,7 +129,7 @@ class Asking:
         if self.profile.grant is Grant.CLIENT_CREDENTIALS:
             named = {**body, "phoneNumber": e164_of(number)}
             return (yield from self.call(service, path, named, question))
-        until = self._line.now() + self._seconds
+        until = self.until()
         scope = self.profile.scope(service)
         token = yield from self._tokens.of_subscriber(scope, number, question, until)
         if token is None:
@@ -145,6 +145,25 @@ class Asking:
                 raise Unavailable("the token of this subscriber does not count any more")
         return response, correlator
 
+    def until(self) -> float:
+        """Return when a call that begins now has to be over."""
+        return self._line.now() + self._seconds
+
+    @property
+    def tokens(self) -> Tokens:
+        """Where tokens come from."""
+        return self._tokens
+
+    def call_as(
+        self, token: Token, service: Service, path: str, body: Mapping[str, str], until: float
+    ) -> Flow[tuple[Response, str]]:
+        """Call an operation under a token of somebody's, and return reply and correlator."""
+        correlator = self._correlator("")
+        response = yield from self._send(
+            service, path, body, token=token, correlator=correlator, until=until
+        )
+        return response, correlator
+
     def call(
         self, service: Service, path: str, body: Mapping[str, str], question: str = ""
     ) -> Flow[tuple[Response, str]]:
@@ -152,7 +171,7 @@ class Asking:
 
         A token that was kept and is refused is renewed once, and the call repeated once.
         """
-        until = self._line.now() + self._seconds
+        until = self.until()
         scope = self.profile.scope(service)
         token, fresh = yield from self._tokens.shared(scope, until)
         correlator = self._correlator(question)

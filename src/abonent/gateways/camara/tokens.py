@@ -234,6 +234,33 @@ class Tokens:
         """Forget a question: it was answered, or has to be asked anew."""
         self._pending.pop(question, None)
 
+    # --- tokens of a device -----------------------------------------------------------------
+
+    def by_code(self, code: str, verifier: str, redirect: str, until: float) -> Flow[Token | None]:
+        """Return the token for an authorization code; None if the operator does not take it."""
+        url = self._access.token_url
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect,
+            "code_verifier": verifier,
+        }
+        response = yield from self._post(url, form | self._client(url), until)
+        return self._of_device(response)
+
+    def by_operator_token(self, scope: str, token: str, until: float) -> Flow[Token | None]:
+        """Return the token for one that the device has from its SIM (GSMA TS.43); or None."""
+        url = self._access.token_url
+        assertion = self._assertion(url, {"sub": f"operatortoken:{token}", "scope": scope})
+        form = {"grant_type": Grant.JWT_BEARER.value, "assertion": assertion}
+        response = yield from self._post(url, form, until)
+        return self._of_device(response)
+
+    def _of_device(self, response: Response) -> Token | None:
+        if response.status == 400 and oauth_error_of(response) == "invalid_grant":
+            return None  # made up, used up or run out: the user's doing, and no alarm
+        return self._token(response)
+
     # --- what all of them send --------------------------------------------------------------
 
     def _post(self, url: str, form: Mapping[str, str], until: float) -> Flow[Response]:
