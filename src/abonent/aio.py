@@ -32,7 +32,15 @@ from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
-from abonent.ports import Clock, KeyProvider, LateAnswer, Notice, OneTimeCode, Storage
+from abonent.ports import (
+    Clock,
+    KeyProvider,
+    LateAnswer,
+    NetworkProof,
+    Notice,
+    OneTimeCode,
+    Storage,
+)
 
 
 class PendingGate:
@@ -152,7 +160,7 @@ class AsyncIdentifier(AsyncDriver):
         """See `Identifier.claim`."""
         return await self._drive(self._calls.claim(user_id, number, locale))
 
-    async def prove(self, user_id: str, proof: OneTimeCode | str) -> Standing:
+    async def prove(self, user_id: str, proof: OneTimeCode | NetworkProof | str) -> Standing:
         """See `Identifier.prove`."""
         return await self._drive(self._calls.prove(user_id, proof))
 

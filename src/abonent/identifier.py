@@ -34,12 +34,14 @@ from abonent.ports import (
     Clock,
     KeyProvider,
     LateAnswer,
+    NetworkProof,
     Notice,
     NumberRouter,
     OneTimeCode,
     OperatorGateway,
     PossessionCheck,
     SendLimiter,
+    SilentCheck,
     Storage,
 )
 
@@ -77,7 +79,7 @@ class Identifier(Driver):
         messenger: Messenger,
         storage: Storage,
         keys: KeyProvider,
-        possession: PossessionCheck,
+        possession: PossessionCheck | SilentCheck,
         agreements: Iterable[Agreement] = (),
         gateways: Mapping[str, OperatorGateway] | None = None,
         router: NumberRouter | None = None,
@@ -151,11 +153,13 @@ class Identifier(Driver):
         """
         return self._drive(self._calls.claim(user_id, number, locale))
 
-    def prove(self, user_id: str, proof: OneTimeCode | str) -> Standing:
+    def prove(self, user_id: str, proof: OneTimeCode | NetworkProof | str) -> Standing:
         """Offer the proof of possession. A wrong one is no error: the standing says what is left.
 
         Raises:
             InvalidCode: not 4 to 10 ASCII digits; not counted as a try.
+            InvalidValue: a code where the check takes a `NetworkProof`, or the other way round; not
+                counted either.
             NothingToProve, UnknownUser: there is no claim.
             CodeSpent, TooManyFailures: the try was not admitted and not counted.
         """

@@ -433,6 +433,17 @@ class OneTimeCode:
         return "OneTimeCode(…)"
 
 
+@frozen
+class NetworkProof:
+    """A proof that the user's device got without anybody typing anything.
+
+    Each check that takes one has a kind of its own, derived from this. It never shows in a repr.
+    """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 @frozen(kw_only=True)
 class PossessionClaim:
     """A claim of which possession is to be proven.
@@ -467,11 +478,13 @@ class PossessionFeatures:
     """What a possession check can do, as data.
 
     `local`: `check` is a mere computation, so its verdict is committed together with the charge.
-    `prompt`: `begin` returns without waiting for a network.
+    `prompt`: `begin` returns without waiting for a network. `silent`: a proof is a `NetworkProof`,
+    made by the user's device; otherwise it is a code, typed by the user.
     """
 
     local: bool = False
     prompt: bool = False
+    silent: bool = False
 
 
 class PossessionCheck(Protocol):
@@ -513,6 +526,40 @@ class AsyncPossessionCheck(Protocol):
 
     async def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
         """See `PossessionCheck.check`."""
+        ...
+
+
+class SilentCheck(Protocol):
+    """A possession check whose proofs are made by the user's device; its features say `silent`."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    def check(self, proof: NetworkProof, claim: PossessionClaim) -> Verdict:
+        """See `PossessionCheck.check`. A proof of a kind that it does not take is FAILED."""
+        ...
+
+
+class AsyncSilentCheck(Protocol):
+    """The same over a network, for the async shell."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    async def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    async def check(self, proof: NetworkProof, claim: PossessionClaim) -> Verdict:
+        """See `SilentCheck.check`."""
         ...
 
 

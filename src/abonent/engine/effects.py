@@ -29,6 +29,7 @@ from abonent.ports import (
     AsyncOperatorGateway,
     AsyncPossessionCheck,
     AsyncSendLimiter,
+    AsyncSilentCheck,
     Begun,
     NumberRouter,
     OperatorGateway,
@@ -36,6 +37,7 @@ from abonent.ports import (
     Query,
     RecordEntry,
     SendLimiter,
+    SilentCheck,
     WithdrawEntry,
 )
 
@@ -48,7 +50,7 @@ QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
-Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
+Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | SilentCheck | AsyncSilentCheck
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
 Limiter: TypeAlias = SendLimiter | AsyncSendLimiter
 Flow: TypeAlias = Generator[Any, Any, T]
