@@ -1,0 +1,142 @@
+"""What each operation does: a body and a token in, a reply out.
+
+Knows which of the desk's answers is which reply. Refuses to know HTTP beyond status and body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
+from typing import Any, Final, TypeAlias
+
+from msgspec import UnsetType
+
+from abonent.core.events import Outcome
+from abonent.core.numbers import SubscriberNumber
+from abonent.core.rules import MOSCOW
+from abonent.errors import IdReused
+from abonent.ports import Query, RecordEntry, WithdrawEntry
+from abonent.sealing import new_id
+from abonent.simulation.reference import operations, shapes
+from abonent.simulation.reference.operations import Operation
+from abonent.simulation.reference.operator import ReferenceOperator
+from abonent.simulation.reference.refusals import JSON, Refusal
+from abonent.simulation.reference.tokens import Granted
+from abonent.wire import HttpReply
+
+Answers: TypeAlias = Callable[[ReferenceOperator, Granted, Any, str], Awaitable[HttpReply]]
+"""Does what is asked; the last argument is the correlator of the call."""
+
+_QUESTION: Final = re.compile(
+    r"([A-Za-z0-9_-]{32,128})/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+"""A correlator of abonent's gateway: the id of the question, and one of the call."""
+_WAIT: Final = timedelta(minutes=20)
+_REFUSED: Final = {
+    Outcome.NOT_HELD: Refusal.NOT_HELD,
+    Outcome.NOT_OURS: Refusal.NOT_OURS,
+    Outcome.UNDETERMINED: Refusal.NOT_APPLICABLE,
+    Outcome.LATER: Refusal.TIMEOUT,
+}
+
+
+def ok(body: shapes.Body) -> HttpReply:
+    """Return the reply that holds what was asked for."""
+    return HttpReply(200, {"Content-Type": JSON}, shapes.written(body))
+
+
+DONE: Final = HttpReply(204, {}, b"")
+
+
+async def tenure(
+    operator: ReferenceOperator, token: Granted, body: shapes.Tenure, correlator: str
+) -> HttpReply:
+    """Answer whether information is held: by the desk, so that it is owed, kept and journaled."""
+    number = _number(token, body.phone_number)
+    _past(operator, body.tenure_date)
+    question = _QUESTION.fullmatch(correlator)
+    outcome = await _asked(operator, token, number, new_id() if question is None else question[1])
+    if outcome is not Outcome.HELD:
+        raise _REFUSED[outcome].error()
+    found = operator.subscribers.find(number)
+    since = None if found is None else found.since.astimezone(MOSCOW).date()
+    return ok(
+        shapes.TenureInfo(
+            tenure_date_check=since is not None and since <= body.tenure_date,
+            contract_type="PAYM" if found is None else found.contract,
+        )
+    )
+
+
+async def _asked(
+    operator: ReferenceOperator, token: Granted, number: SubscriberNumber, question: str
+) -> Outcome:
+    now = operator.clock.now()
+    query = Query(
+        id=question,
+        messenger=token.client.messenger,
+        number=number,
+        asked_at=now,
+        due=now + _WAIT,
+    )
+    try:
+        return (await operator.desk.ask(query)).outcome
+    except IdReused:  # a correlator that looks like one of ours, and is not
+        return await _asked(operator, token, number, new_id())
+
+
+async def record(
+    operator: ReferenceOperator, token: Granted, body: shapes.Recording, _: str
+) -> HttpReply:
+    """Record a code."""
+    _check_messenger(token, body.messenger)
+    await operator.desk.record(
+        RecordEntry(
+            id=body.id,
+            messenger=body.messenger,
+            number=SubscriberNumber(body.phone_number),
+            code=body.identification_code,
+        )
+    )
+    operator.look()  # the subscription may be over by now
+    return DONE
+
+
+async def withdraw(
+    operator: ReferenceOperator, token: Granted, body: shapes.Withdrawal, _: str
+) -> HttpReply:
+    """Remove a record."""
+    _check_messenger(token, body.messenger)
+    await operator.desk.withdraw(
+        WithdrawEntry(id=body.id, messenger=body.messenger, code=body.identification_code)
+    )
+    return DONE
+
+
+def _number(token: Granted, given: str | UnsetType) -> SubscriberNumber:
+    """Return the number that a call is about: the token's or the body's, and never both."""
+    if token.number is not None:
+        if isinstance(given, str):
+            raise Refusal.UNNECESSARY.error()
+        return SubscriberNumber(token.number)
+    if not isinstance(given, str):
+        raise Refusal.MISSING.error()
+    return SubscriberNumber(given)
+
+
+def _past(operator: ReferenceOperator, day: date) -> None:
+    if day > operator.clock.now().astimezone(MOSCOW).date():
+        raise Refusal.RANGE.error()
+
+
+def _check_messenger(token: Granted, messenger: str) -> None:
+    if messenger != token.client.messenger:
+        raise Refusal.OTHER_MESSENGER.error()
+
+
+ANSWERED_BY: Final[dict[Operation, Answers]] = {
+    operations.TENURE: tenure,
+    operations.RECORD: record,
+    operations.WITHDRAW: withdraw,
+}
