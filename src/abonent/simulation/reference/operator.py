@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +23,21 @@ from abonent.core.parties import Operator
 from abonent.engine.assembly import SystemClock
 from abonent.engine.observing import cause_of
 from abonent.errors import AbonentError
-from abonent.operator import AsyncOperatorDesk, DeskPolicy, Holding
-from abonent.ports import Clock, GatewayFeatures
+from abonent.operator import AsyncOperatorDesk, DeskPolicy
+from abonent.ports import Clock
 from abonent.sealing import FileKeys
+from abonent.simulation.reference.assertions import Assertions, Used
+from abonent.simulation.reference.carrying import FaultyBase, FaultyCarrier
 from abonent.simulation.reference.clients import Client
+from abonent.simulation.reference.devices import Network, Phones
+from abonent.simulation.reference.faults import Fault, Faults
 from abonent.simulation.reference.operations import SCOPES
-from abonent.simulation.reference.subscribers import Subscriber, Subscribers
-from abonent.simulation.reference.tokens import Assertions, Tokens
+from abonent.simulation.reference.subscribers import Subscriber, Subscribers, SubscriberState
+from abonent.simulation.reference.tokens import Granted, Tokens
 from abonent.stores import SqliteStorage
+from abonent.transport import AsyncTransport
 from abonent.transport.http import AsyncHttpTransport
-from abonent.wire import AsyncSignedCarrier, FileSigningKeys
+from abonent.wire import FileSigningKeys
 
 _LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 log: Final = logging.getLogger("abonent")
@@ -53,20 +59,8 @@ class Setup:
     clients: tuple[Client, ...]
     subscribers: Mapping[SubscriberNumber, Subscriber]
     policy: DeskPolicy = field(factory=DeskPolicy)
-
-
-class _Base:
-    """The subscribers, as the desk asks for them."""
-
-    test_double = True
-
-    def __init__(self, subscribers: Subscribers) -> None:
-        self.features = GatewayFeatures(prompt=True, concurrency=64)
-        self._subscribers = subscribers
-
-    async def holds(self, number: SubscriberNumber) -> Holding:
-        """See `SubscriberBase.holds`."""
-        return self._subscribers.holding(number)
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
 
 
 class ReferenceOperator:
@@ -75,13 +69,20 @@ class ReferenceOperator:
     It is a double, although a desk works in it: whoever reaches its control endpoints may end
     subscriptions and read codes. Use it in one event loop, as an async context manager.
 
+    Args:
+        setup: what it is made from.
+        clock: tells the time; None for the system's.
+        transport: what notices leave by; None for HTTP.
+
     Raises:
         AbonentError: its folder cannot be used, or its parts do not fit together.
     """
 
     test_double = True
 
-    def __init__(self, setup: Setup, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, setup: Setup, *, clock: Clock | None = None, transport: AsyncTransport | None = None
+    ) -> None:
         self.setup = setup
         self.clock = clock or SystemClock()
         self.url = setup.url
@@ -93,28 +94,34 @@ class ReferenceOperator:
         )
         self._store = SqliteStorage(folder / "operator.db")
         self.subscribers = Subscribers(name, setup.subscribers, self._store, keys)
-        self.assertions = Assertions(name, self._store, keys)
-        self.tokens = Tokens(
-            setup.clients,
+        self.phones = Phones(self.clock)
+        self.network = Network(self.clock)
+        self.faults = Faults(setup.faults, seed=setup.seed)
+        self.requests: Counter[str] = Counter()
+        self._used = Used(name, self._store, keys)
+        self._tokens = Tokens(
+            Assertions(setup.clients, self._used, self.clock),
+            self.network,
             SCOPES,
-            url=f"{setup.url}/token",
-            assertions=self.assertions,
+            url=setup.url,
             clock=self.clock,
         )
-        self._transport = AsyncHttpTransport()
+        self._http = AsyncHttpTransport()
         inboxes = {each.messenger: each.inbox for each in setup.clients if each.inbox is not None}
+        self.carrier = FaultyCarrier(
+            inboxes,
+            self.signing,
+            transport or self._http,
+            self.faults,
+            clock=self.clock,
+            timeout=setup.policy.lease.total_seconds() / 3,
+        )
         self.desk = AsyncOperatorDesk(
             operator=Operator(id=name),
             storage=self._store,
             keys=keys,
-            base=_Base(self.subscribers),
-            carrier=AsyncSignedCarrier(
-                addresses=inboxes,
-                keys=self.signing,
-                transport=self._transport,
-                clock=self.clock,
-                timeout=setup.policy.lease.total_seconds() / 3,
-            ),
+            base=FaultyBase(self.subscribers, self.faults),
+            carrier=self.carrier,
             agreements=[each.agreement(name) for each in setup.clients],
             policy=setup.policy,
             clock=self.clock,
@@ -134,11 +141,23 @@ class ReferenceOperator:
         if self._sweeping is not None:
             await self._sweeping
         await self.desk.close()
-        await self._transport.close()
+        await self._http.close()
 
     async def grant(self, form: bytes) -> dict[str, Any]:
         """Answer a request for a token; see `Tokens.grant`."""
-        return await asyncio.to_thread(self.tokens.grant, form)
+        return await asyncio.to_thread(self._tokens.grant, form)
+
+    async def ask_subscriber(self, form: bytes) -> dict[str, Any]:
+        """Begin to ask a subscriber; see `Tokens.ask`."""
+        return await asyncio.to_thread(self._tokens.ask, form, self._serves)
+
+    def token(self, header: str) -> Granted | None:
+        """Return what a token stands for; see `Tokens.known`."""
+        return self._tokens.known(header)
+
+    def _serves(self, number: SubscriberNumber) -> bool:
+        found = self.subscribers.find(number)
+        return found is not None and found.state is not SubscriberState.PORTED
 
     async def put(self, number: SubscriberNumber, subscriber: Subscriber) -> None:
         """Change what is known of a number; see `Subscribers.put`."""
@@ -154,7 +173,7 @@ class ReferenceOperator:
         while not self._closing:
             try:
                 await self.desk.sweep()
-                await asyncio.to_thread(self.assertions.clear, self.clock.now())
+                await asyncio.to_thread(self._used.clear, self.clock.now())
             except AbonentError as error:
                 log.warning("abonent.sweep_failed cause=%s", error.code)
             except Exception as error:

@@ -57,6 +57,11 @@ class Refusal(Enum):
     REUSED = (409, "ALREADY_EXISTS", "this id or code came before, about something else")
     TOO_LARGE = (413, "PAYLOAD_TOO_LARGE", "the body is larger than any of ours can be")
     MEDIA_TYPE = (415, "UNSUPPORTED_MEDIA_TYPE", "the body is application/json, not encoded")
+    NO_MESSAGE = (
+        403,
+        "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED",
+        "no message goes to this number from here",
+    )
     NOT_APPLICABLE = (422, "SERVICE_NOT_APPLICABLE", "it cannot be said of this number")
     MISSING = (422, "MISSING_IDENTIFIER", "neither the token nor the body names a number")
     UNNECESSARY = (422, "UNNECESSARY_IDENTIFIER", "the token names the number already")
@@ -92,7 +97,7 @@ class Refusal(Enum):
 
 
 class OAuthRefusal(Enum):
-    """Why no token is given (RFC 6749, 5.2; RFC 9126 is not used; OpenID CIBA Core 1.0, 11, 13)."""
+    """Why no token is given (RFC 6749, 5.2; OpenID CIBA Core 1.0, 11 and 13)."""
 
     REQUEST = (400, "invalid_request")
     CLIENT = (401, "invalid_client")
@@ -101,6 +106,7 @@ class OAuthRefusal(Enum):
     SCOPE = (400, "invalid_scope")
     USER = (400, "unknown_user_id")
     PENDING = (400, "authorization_pending")
+    EXPIRED = (400, "expired_token")
     UNAVAILABLE = (503, "temporarily_unavailable")
 
     @property
@@ -117,10 +123,10 @@ class OAuthRefusal(Enum):
         """Return the error to raise."""
         return CallRefused(self)
 
-    def reply(self) -> HttpReply:
+    def reply(self, headers: Mapping[str, str] | None = None) -> HttpReply:
         """Return the reply that says so, in the shape of OAuth."""
-        asked = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        return json_reply(self.status, {"error": self.code}, {**NOT_KEPT, **asked})
+        said = {"error": self.code}
+        return json_reply(self.status, said, {**NOT_KEPT, **(headers or {})})
 
 
 NOT_KEPT: Final = {"Cache-Control": "no-store"}

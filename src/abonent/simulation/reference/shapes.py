@@ -13,7 +13,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from abonent.core.states import NoticeKind
+from abonent.simulation.reference.faults import Fault
 from abonent.simulation.reference.refusals import Refusal
+from abonent.simulation.reference.subscribers import SubscriberState
 
 T = TypeVar("T")
 
@@ -27,6 +29,7 @@ Digest = Annotated[
 ]
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Instant = Annotated[datetime, Meta(tz=True)]
+Contract = Literal["PAYG", "PAYM", "Business"]
 
 
 class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -36,11 +39,11 @@ class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
         return f"{type(self).__name__}(…)"  # most of them hold a number or a code
 
 
-# --- kyc-tenure 0.2.0, number-recycling 0.2.0 ------------------------------------------
+# --- CAMARA's APIs ----------------------------------------------------------------------
 
 
 class Tenure(Body, frozen=True):
-    """Since when is the subscriber one of ours?"""
+    """Since when is the subscriber one of ours? (kyc-tenure 0.2.0)."""
 
     tenure_date: date
     phone_number: Number | UnsetType = UNSET
@@ -50,11 +53,11 @@ class TenureInfo(Body, frozen=True):
     """Whether it is at least as long as was asked, and by which kind of contract."""
 
     tenure_date_check: bool
-    contract_type: Literal["PAYG", "PAYM", "Business"] | UnsetType = UNSET
+    contract_type: Contract | UnsetType = UNSET
 
 
 class Recycling(Body, frozen=True):
-    """Has the number changed hands since a day?"""
+    """Has the number changed hands since a day? (number-recycling 0.2.0)."""
 
     specified_date: date
     phone_number: Number | UnsetType = UNSET
@@ -64,6 +67,46 @@ class RecyclingInfo(Body, frozen=True):
     """Whether it has."""
 
     phone_number_recycled: bool
+
+
+class SendCode(Body, frozen=True):
+    """A code is to be sent (one-time-password-sms 1.1.1)."""
+
+    phone_number: Number
+    message: Annotated[
+        str,
+        Meta(
+            pattern=r"\{\{code\}\}",
+            max_length=160,
+            description="The text of the message, with {{code}} where the code goes.",
+        ),
+    ]
+
+
+class SentCode(Body, frozen=True):
+    """By which name the attempt is known."""
+
+    authentication_id: Annotated[str, Meta(max_length=36)]
+
+
+class ValidateCode(Body, frozen=True):
+    """Is this the code that was sent?"""
+
+    authentication_id: Annotated[str, Meta(max_length=36)]
+    code: Annotated[str, Meta(max_length=10)]
+
+
+class Verification(Body, frozen=True):
+    """Is this the number of the device? Exactly one of the two (number-verification 2.1.0)."""
+
+    phone_number: Number | UnsetType = UNSET
+    hashed_phone_number: Digest | UnsetType = UNSET
+
+
+class VerificationMatch(Body, frozen=True):
+    """Whether it is."""
+
+    device_phone_number_verified: bool
 
 
 # --- our extension ----------------------------------------------------------------------
@@ -97,6 +140,29 @@ class ErrorInfo(Body, frozen=True):
     message: str
 
 
+class OAuthError(Struct, frozen=True, kw_only=True):
+    """An error of the authorization server (RFC 6749, 5.2)."""
+
+    error: str
+
+
+class TokenReply(Struct, frozen=True, kw_only=True):
+    """A token (RFC 6749, 5.1)."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    scope: str
+
+
+class BackchannelReply(Struct, frozen=True, kw_only=True):
+    """A subscriber is being asked (OpenID CIBA Core 1.0, 7.3)."""
+
+    auth_req_id: str
+    expires_in: int
+    interval: int
+
+
 # --- the control endpoints --------------------------------------------------------------
 
 
@@ -114,6 +180,92 @@ class MovedReply(Body, frozen=True):
 
     id: str
     notices: int
+
+
+class SubscriberChange(Body, frozen=True):
+    """What is to be known of a number from now on."""
+
+    phone_number: Number
+    since: Instant | UnsetType = UNSET
+    state: SubscriberState = SubscriberState.ACTIVE
+    contract_type: Contract = "PAYM"
+
+
+class OfNumber(Body, frozen=True):
+    """Whose."""
+
+    phone_number: Number
+
+
+class PhoneCodes(Body, frozen=True):
+    """The codes that were sent to a number and still count, the newest last."""
+
+    codes: list[str]
+
+
+class Authorizing(Body, frozen=True):
+    """A device in the operator's network begins the authorization code flow with PKCE."""
+
+    phone_number: Number
+    code_challenge: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    redirect_uri: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class AuthorizationReply(Body, frozen=True):
+    """What the device is led on with."""
+
+    code: str
+
+
+class OperatorTokenReply(Body, frozen=True):
+    """What the device has from its SIM."""
+
+    operator_token: str
+
+
+class FaultList(Body, frozen=True):
+    """The faults that are asked for."""
+
+    faults: list[Fault]
+
+
+class OwedNotice(Body, frozen=True):
+    """A notice that its messenger has not acknowledged."""
+
+    id: str
+    messenger: str
+    kind: NoticeKind
+    happened_at: datetime
+    due: datetime
+    tries: int
+
+
+class OwedList(Body, frozen=True):
+    """All of them, the earliest due first."""
+
+    notices: list[OwedNotice]
+
+
+class Figures(Body, frozen=True):
+    """How often what happened since the process began.
+
+    `requests` by operation and status, `deliveries` by kind and outcome, `faults` by place and
+    kind; `subscribers` is how many numbers are known.
+    """
+
+    requests: dict[str, int]
+    deliveries: dict[str, int]
+    faults: dict[str, int]
+    subscribers: int
+
+
+class ReplayReply(Body, frozen=True):
+    """Whether the journal of the desk gives its stored state."""
+
+    ok: bool
+    records: int
+    entries: int
+    events: int
 
 
 def read(kind: type[T], body: bytes) -> T:

@@ -1,38 +1,41 @@
 """The authorization server of a reference operator: assertions in, tokens out.
 
-Knows `private_key_jwt` and the grants of the CAMARA security profile r4.2 (0.5.0). Refuses an
-assertion that lives for longer than 300 seconds, and one that came before: which ones came is kept
-in the store, so that a restart makes no replay possible (P13). Tokens are not kept: who is told
-that one does not count any more asks for another.
+Knows the grants of the CAMARA security profile r4.2 (0.5.0). Refuses to keep a token for longer
+than the process lives: who is told that one does not count any more asks for another.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from attrs import frozen
-from joserfc import jws, jwt
 
-from abonent.engine.archive import micros
-from abonent.ports import Clock, KeyProvider, Put, Storage, Unit
-from abonent.sealing import Keyring
-from abonent.simulation.reference.clients import ALGORITHMS, Client
+from abonent.core.numbers import SubscriberNumber
+from abonent.errors import InvalidValue
+from abonent.ports import Clock
+from abonent.simulation.reference.assertions import Assertions
+from abonent.simulation.reference.clients import Client
+from abonent.simulation.reference.devices import Network
 from abonent.simulation.reference.refusals import OAuthRefusal
 
-LONGEST_ASSERTION: Final = 300
-"""Seconds (CAMARA security profile, client authentication)."""
 TOKEN_LIFE: Final = timedelta(hours=1)
-_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_MOST_TOKENS: Final = 10_000
+BY_NETWORK: Final = "number-verification:verify"
+"""The scope that only a device's own proof gives."""
+_ASKING_LIFE: Final = timedelta(minutes=2)
+_INTERVAL: Final = 1
+"""Seconds between two polls."""
+_MOST: Final = 10_000
 _MOST_FIELDS: Final = 32
 _PURPOSE: Final = re.compile(r"dpv:[A-Za-z]{1,64}", re.ASCII)
-_LIMIT: Final = 1_000
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+CIBA: Final = "urn:openid:params:grant-type:ciba"
+GRANTS: Final = ("client_credentials", "authorization_code", JWT_BEARER, CIBA)
 
 
 @frozen(kw_only=True)
@@ -42,61 +45,52 @@ class Granted:
     client: Client
     scopes: frozenset[str]
     until: datetime
-    number: str | None = None
+    number: SubscriberNumber | None = None
     by_network: bool = False
 
     def __repr__(self) -> str:
         return f"Granted(messenger={self.client.messenger!r})"
 
 
-class Assertions:
-    """Remembers which assertions came, for as long as they count."""
+@frozen(kw_only=True, repr=False)
+class _Asking:
+    """A subscriber who is being asked (CIBA)."""
 
-    def __init__(self, operator: str, storage: Storage, keys: KeyProvider) -> None:
-        self._space = f"assertions {operator}"
-        self._storage = storage
-        self._keyring = Keyring(keys, self._space)
-
-    def use(self, client: str, name: str, until: datetime) -> bool:
-        """Note that one came; return False if it had come before."""
-        key = self._keyring.user_tags(f"{client}\0{name}")[0]
-        put = Put(key, 0, b"", micros(until))
-        return self._storage.commit([Unit(self._space, (put,))])[0]
-
-    def clear(self, now: datetime) -> None:
-        """Forget those that have run out."""
-        keys = self._storage.due(self._space, micros(now), _LIMIT, 60_000_000)
-        if keys:
-            puts = [Unit(self._space, (Put(key, 1, None),)) for key in keys]
-            self._storage.commit(puts)
+    client: Client
+    scopes: frozenset[str]
+    number: SubscriberNumber
+    until: datetime
 
 
 class Tokens:
-    """Says who a client is, gives it tokens, and knows them again.
+    """Gives clients tokens, and knows them again.
 
     Args:
-        clients: who may have tokens.
-        scopes: for what there are any.
-        url: the address of the token endpoint, which assertions have to name.
-        assertions: those that came.
+        assertions: says who a client is.
+        network: says whose a device's proof is.
+        scopes: for what there are tokens.
+        url: the address under which the endpoints are; assertions have to name them.
         clock: tells the time.
     """
 
     def __init__(
         self,
-        clients: Collection[Client],
+        assertions: Assertions,
+        network: Network,
         scopes: Collection[str],
         *,
         url: str,
-        assertions: Assertions,
         clock: Clock,
     ) -> None:
-        self._clients = {each.client_id: each for each in clients}
-        self._scopes = frozenset(scopes)
-        self._url = url
         self._assertions = assertions
+        self._network = network
+        self._scopes = frozenset(scopes)
+        self._token_url = f"{url}/token"
+        self._backchannel_url = f"{url}/bc-authorize"
         self._clock = clock
         self._granted: dict[str, Granted] = {}
+        self._asking: dict[str, _Asking] = {}
+        self._mutex = threading.Lock()
 
     def known(self, header: str) -> Granted | None:
         """Return what the token in an Authorization header stands for, while it counts."""
@@ -113,59 +107,86 @@ class Tokens:
             CallRefused: no token is given.
         """
         form = form_of(body)
-        match form.get("grant_type"):
-            case "client_credentials":
-                client = self.client(form, self._url)
-                return self._given(client, self._asked(form.get("scope", "")))
-            case None:
-                raise OAuthRefusal.REQUEST.error()
-            case _:
-                raise OAuthRefusal.GRANT_TYPE.error()
+        grant = form.get("grant_type")
+        if grant is None:
+            raise OAuthRefusal.REQUEST.error()
+        if grant not in GRANTS:
+            raise OAuthRefusal.GRANT_TYPE.error()
+        with self._mutex:
+            if grant == JWT_BEARER:
+                return self._by_bearer(form)
+            client = self._assertions.client(form, self._token_url)
+            if grant == "authorization_code":
+                return self._by_code(client, form)
+            if grant == CIBA:
+                return self._by_poll(client, form)
+            return self._given(client, self._asked(form.get("scope", "")))
 
-    def client(self, form: Mapping[str, str], url: str) -> Client:
-        """Return the client that a form shows to be its sender (RFC 7523, 2.2)."""
-        if form.get("client_assertion_type") != _ASSERTION_TYPE:
-            raise OAuthRefusal.CLIENT.error()
-        client, claims = self._asserted(form.get("client_assertion", ""), url)
-        if claims["sub"] != client.client_id:
-            raise OAuthRefusal.CLIENT.error()
-        if form.get("client_id", client.client_id) != client.client_id:
-            raise OAuthRefusal.CLIENT.error()
-        return client
+    def _by_code(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
+        """A token for what a device brought from the network (RFC 7636)."""
+        code, verifier = form.get("code", ""), form.get("code_verifier", "")
+        number = self._network.number_of_code(code, verifier, form.get("redirect_uri", ""))
+        return self._given(client, frozenset({BY_NETWORK}), number, by_network=True)
 
-    def _asserted(self, assertion: str, url: str) -> tuple[Client, dict[str, Any]]:
-        """Judge an assertion: by whom, for whom, how old, and that it is the first time."""
-        at = self._clock.now().timestamp()
-        client, claims = self._signed(assertion)
-        try:
-            audience = claims["aud"]
-            expires, made = claims["exp"], claims.get("iat", claims["exp"] - LONGEST_ASSERTION)
-            name, subject = claims["jti"], claims["sub"]
-            sound = (
-                url in ([audience] if isinstance(audience, str) else audience)
-                and isinstance(name, str)
-                and 0 < len(name) <= 256
-                and isinstance(subject, str)
-                and made <= at < expires <= min(made, at) + LONGEST_ASSERTION
-            )
-            until = datetime.fromtimestamp(expires, self._clock.now().tzinfo)
-        except (KeyError, TypeError, ValueError, OverflowError, OSError):
-            raise OAuthRefusal.CLIENT.error() from None
-        if not sound or not self._assertions.use(client.client_id, name, until):
-            raise OAuthRefusal.CLIENT.error()
-        return client, claims
+    def _by_bearer(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """A token for a number, or for a device's token; the assertion says who asks, too."""
+        if "scope" in form:
+            raise OAuthRefusal.REQUEST.error()
+        client, claims = self._assertions.judge(form.get("assertion", ""), self._token_url)
+        scope = claims.get("scope")
+        if "iat" not in claims or not isinstance(scope, str):
+            raise OAuthRefusal.REQUEST.error()
+        scopes = self._asked(scope)
+        kind, _, value = claims["sub"].partition(":")
+        if kind == "operatortoken":
+            number = self._network.number_of_token(value)
+            return self._given(client, scopes, number, by_network=True)
+        if kind != "tel":
+            raise OAuthRefusal.GRANT.error()
+        # Whether it is a subscriber of ours is for the API to say, which has a word for it.
+        return self._given(client, scopes, _number(value, OAuthRefusal.GRANT))
 
-    def _signed(self, assertion: str) -> tuple[Client, dict[str, Any]]:
-        try:
-            # Who is to be asked for the key stands in what is not verified yet: it tells where to
-            # look, and nothing else.
-            claimed = json.loads(jws.extract_compact(assertion.encode()).payload)["iss"]
-            client = self._clients[claimed]
-            read = jwt.decode(assertion, client.keys, algorithms=ALGORITHMS)
-        except Exception:
-            # Whatever a library makes of what nobody has checked yet, it is no assertion.
-            raise OAuthRefusal.CLIENT.error() from None
-        return client, read.claims
+    def ask(self, body: bytes, serves: Callable[[SubscriberNumber], bool]) -> dict[str, Any]:
+        """Begin to ask a subscriber (OpenID CIBA Core 1.0, 7.1); `serves` says who is one.
+
+        Raises:
+            CallRefused: nobody is asked.
+        """
+        form = form_of(body)
+        with self._mutex:
+            return self._begun(form, serves)
+
+    def _begun(
+        self, form: Mapping[str, str], serves: Callable[[SubscriberNumber], bool]
+    ) -> dict[str, Any]:
+        client = self._assertions.client(form, self._backchannel_url)
+        scopes = self._asked(form.get("scope", ""))
+        kind, _, value = form.get("login_hint", "").partition(":")
+        if kind != "tel":
+            raise OAuthRefusal.REQUEST.error()
+        number = _number(value, OAuthRefusal.USER)
+        if not serves(number):
+            raise OAuthRefusal.USER.error()
+        name = secrets.token_urlsafe(24)
+        until = self._clock.now() + _ASKING_LIFE
+        _bound(self._asking, self._clock.now())
+        self._asking[name] = _Asking(client=client, scopes=scopes, number=number, until=until)
+        return {
+            "auth_req_id": name,
+            "expires_in": int(_ASKING_LIFE.total_seconds()),
+            "interval": _INTERVAL,
+        }
+
+    def _by_poll(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
+        """A token of a subscriber who was asked; here they agree at once."""
+        name = form.get("auth_req_id", "")
+        asking = self._asking.get(name)
+        if asking is None or asking.client != client:
+            raise OAuthRefusal.GRANT.error()
+        del self._asking[name]
+        if asking.until < self._clock.now():
+            raise OAuthRefusal.EXPIRED.error()
+        return self._given(client, asking.scopes, asking.number)
 
     def _asked(self, text: str) -> frozenset[str]:
         """Return the scopes of a request: at least one of an API, and exactly one purpose."""
@@ -182,15 +203,12 @@ class Tokens:
         self,
         client: Client,
         scopes: frozenset[str],
-        number: str | None = None,
+        number: SubscriberNumber | None = None,
         *,
         by_network: bool = False,
     ) -> dict[str, Any]:
         now = self._clock.now()
-        if len(self._granted) >= _MOST_TOKENS:
-            self._granted = {k: v for k, v in self._granted.items() if v.until > now}
-            while len(self._granted) >= _MOST_TOKENS:
-                self._granted.pop(next(iter(self._granted)))
+        _bound(self._granted, now)
         value = secrets.token_urlsafe(32)
         self._granted[value] = Granted(
             client=client,
@@ -205,6 +223,23 @@ class Tokens:
             "expires_in": int(TOKEN_LIFE.total_seconds()),
             "scope": " ".join(sorted(scopes)),
         }
+
+
+def _bound(kept: dict[str, Any], now: datetime) -> None:
+    """Make room for one more: first those go that have run out, then the oldest."""
+    if len(kept) < _MOST:
+        return
+    for name in [name for name, each in kept.items() if each.until <= now]:
+        del kept[name]
+    while len(kept) >= _MOST:
+        del kept[next(iter(kept))]
+
+
+def _number(text: str, otherwise: OAuthRefusal) -> SubscriberNumber:
+    try:
+        return SubscriberNumber(text)
+    except InvalidValue:
+        raise otherwise.error() from None
 
 
 def form_of(body: bytes) -> dict[str, str]:
