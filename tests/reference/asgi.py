@@ -164,12 +164,15 @@ class Reached:
         **headers: str,
     ) -> Any:
         value = token or self.token(SCOPES[path], client=client)
-        given = {"authorization": f"Bearer {value}", "content-type": "application/json"}
+        given = {"authorization": f"Bearer {value}", "content_type": "application/json"}
         return self.checked(
             "POST",
             path,
             content=body if isinstance(body, bytes) else json.dumps(body).encode(),
-            headers=given | {name.replace("_", "-"): each for name, each in headers.items()},
+            headers={
+                name.replace("_", "-"): value.encode("latin-1")
+                for name, value in (given | headers).items()
+            },
         )
 
     def control(self, path: str, body: Any = None, method: str | None = None) -> Any:

@@ -132,18 +132,19 @@ async def verify(
     operator: ReferenceOperator, token: Granted, body: shapes.Verification, _: str
 ) -> HttpReply:
     """Compare the number of a device with the one that is claimed, or with its digest."""
-    given = [each for each in (body.phone_number, body.hashed_phone_number) if each]
-    if len(given) != 1:
+    plain, hashed = body.phone_number, body.hashed_phone_number
+    if isinstance(plain, str) == isinstance(hashed, str):
         raise Refusal.ARGUMENT.error()
+    if isinstance(plain, str):
+        hashed = _digest(SubscriberNumber(plain))
     if token.number is None or not token.by_network:
         raise Refusal.NOT_BY_NETWORK.error()
-    own = token.number.e164
-    if isinstance(body.phone_number, str):
-        same = SubscriberNumber(body.phone_number).e164 == own
-    else:
-        digest = hashlib.sha256(own.encode()).hexdigest()
-        same = hmac.compare_digest(str(given[0]).lower().encode(), digest.encode())
+    same = hmac.compare_digest(str(hashed).lower().encode(), _digest(token.number).encode())
     return ok(shapes.VerificationMatch(device_phone_number_verified=same))
+
+
+def _digest(number: SubscriberNumber) -> str:
+    return hashlib.sha256(number.e164.encode()).hexdigest()
 
 
 # --- records ----------------------------------------------------------------------------

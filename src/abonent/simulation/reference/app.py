@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from abonent.engine.observing import cause_of
 from abonent.simulation.reference import faults, shapes
@@ -62,12 +62,18 @@ def app_of(*operators: ReferenceOperator) -> Starlette:
                 await stack.enter_async_context(each)
             yield
 
-    mounts = [Mount(_path_of(each), routes=[*_routes(each)]) for each in operators]
-    return Starlette(
-        routes=mounts,
+    def mounted(operator: ReferenceOperator) -> Mount:
+        # An address that is nearly right is another one.
+        router = Router([*_routes(operator)], redirect_slashes=False)
+        return Mount(_path_of(operator), router)
+
+    app = Starlette(
+        routes=[mounted(each) for each in operators],
         lifespan=living,
         exception_handlers={HTTPException: _unrouted},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _path_of(operator: ReferenceOperator) -> str:

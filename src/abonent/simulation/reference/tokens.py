@@ -249,6 +249,7 @@ def form_of(body: bytes) -> dict[str, str]:
             body.decode("ascii"),
             keep_blank_values=True,
             strict_parsing=True,
+            errors="strict",
             max_num_fields=_MOST_FIELDS,
         )
     except ValueError:
