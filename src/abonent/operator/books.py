@@ -28,7 +28,7 @@ from abonent.operator.core.events import (
 from abonent.operator.core.evolution import evolve
 from abonent.operator.core.owed import wakes_at
 from abonent.operator.core.policy import Ground
-from abonent.operator.core.states import BLANK, Asked, Blank, NoticeOwed, State
+from abonent.operator.core.states import BLANK, AnswerOwed, Asked, Blank, NoticeOwed, State
 from abonent.operator.records import (
     Row,
     decode_entry,
@@ -282,7 +282,7 @@ def _observed(operator: str, before: State, event: Event) -> Observed:
     names = ("outcome", "kind", "cause")
     detail = next((value for name in names if (value := getattr(event, name, None))), None)
     since = getattr(event, "happened_at", None)
-    if isinstance(event, AnswerGiven | AnswerFound) and isinstance(before, Asked):
+    if isinstance(event, AnswerGiven | AnswerFound) and isinstance(before, Asked | AnswerOwed):
         since = before.received_at
     elif isinstance(event, NoticeAcknowledged) and isinstance(before, NoticeOwed):
         since = before.happened_at

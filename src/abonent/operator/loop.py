@@ -6,7 +6,7 @@ anything is performed. Refuses to know rules, threads and event loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -15,7 +15,7 @@ from msgspec.structs import replace as changed
 
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.parties import RESOLUTION, check_instant
+from abonent.core.parties import check_instant
 from abonent.core.states import NoticeKind
 from abonent.engine.commits import GroupCommit
 from abonent.engine.effects import AlarmKind, Alarms, Call, Flow, Lane, Read, Submit
@@ -52,7 +52,6 @@ from abonent.operator.core.states import (
     Asked,
     Blank,
     Hold,
-    Line,
     Recorded,
     concerns,
     ended,
@@ -136,7 +135,8 @@ class Loop(Rounds[File, Effect, Event]):
     def ask(self, query: Query, at: datetime) -> Flow[Answer]:
         """Answer a question, or promise to."""
         self.ground.check_covered(query.messenger, at)  # before anything else is looked at
-        _check(query.id, query.number)
+        _check_id(query.id)
+        _check_number(query.number)
         places = self.books.question(query.messenger, query.id)
         command = Ask(
             at=at,
@@ -146,10 +146,10 @@ class Loop(Rounds[File, Effect, Event]):
             number=query.number,
         )
         done: Done = yield Submit(places, lambda draft: _decided(draft, draft.at(places), command))
-        state = (yield from self.perform(done)).state
-        if isinstance(state, Asked):
-            promise = Promise(at=self.clock.now())
-            state = (yield from self._settled(done.held, promise)).state
+        file: File | None = yield from self.perform(done)
+        if file is not None and isinstance(file.state, Asked):
+            file = yield from self._settled(file.key, Promise(at=self.clock.now()))
+        state = None if file is None else file.state
         if isinstance(state, Answered | AnswerOwed):
             return Answer(outcome=state.outcome)
         if isinstance(state, Asked):
@@ -159,7 +159,8 @@ class Loop(Rounds[File, Effect, Event]):
     def record(self, entry: RecordEntry, at: datetime) -> Flow[None]:
         """Record messenger and code beside the subscriber."""
         self.ground.check_covered(entry.messenger, at)
-        _check(entry.code, entry.number)
+        _check_id(entry.code)
+        _check_number(entry.number)
         places = self.books.code(entry.messenger, entry.code)
         lines = self.books.line(entry.number)
 
@@ -187,7 +188,7 @@ class Loop(Rounds[File, Effect, Event]):
     def withdraw(self, entry: WithdrawEntry, at: datetime) -> Flow[None]:
         """Remove a record, or see to it that it is never made."""
         self.ground.check_begun(entry.messenger, at)
-        _check(entry.code)
+        _check_id(entry.code)
         places = self.books.code(entry.messenger, entry.code)
 
         def work(draft: Draft) -> None:
@@ -239,11 +240,11 @@ class Loop(Rounds[File, Effect, Event]):
         over = [each for each in known.ends if concerns(each.happened_at, hold)]
         if held and any(at < each.believed_until for each in over):
             return _decided(draft, file, ReportFailed(at=at, id=asked.query_id, cause=BASE_BEHIND))
-        if over:  # the base insists that it stands: from the question on, at the latest
-            hold = changed(hold, since=asked.received_at - RESOLUTION)
+        if over:  # the base insists that it stands: what was told before is no end of it
+            hold = changed(hold, since=over[-1].happened_at)
         done = _decided(draft, file, HearBase(at=at, outcome=holding.outcome, in_reply=in_reply))
         found = _found(holding, at)
-        if found is not None and _is_news(draft, known, found.happened_at):
+        if found is not None and _is_news(draft, line, found.happened_at):
             _end(draft, line, found)
         if held and isinstance(done.held.state, Answered | AnswerOwed):
             line = draft.at(self.books.line(asked.number))
@@ -324,11 +325,11 @@ class Loop(Rounds[File, Effect, Event]):
         )
         yield Call(messenger, prompt, self._carrier.deliver, (messenger, notice))
 
-    def _settled(self, file: File, command: Command) -> Flow[File]:
-        """Settle a command on one row and return it as it is then."""
-        done: Done | None = yield _on(file.key, command)
+    def _settled(self, key: bytes, command: Command) -> Flow[File | None]:
+        """Settle a command on one row and return it as it is then, None if it is gone."""
+        done: Done | None = yield _on(key, command)
         if done is None:
-            return file
+            return None
         self._raise_alarms(done.events)
         return done.held
 
@@ -343,11 +344,14 @@ class Loop(Rounds[File, Effect, Event]):
         return _decide_on(draft, key, Tick(at=now, settled=settled))
 
 
-def _check(name: Any, number: Any = None) -> None:
-    """Refuse what cannot be right, before it is looked up or stored."""
+def _check_id(name: Any) -> None:
+    """Refuse what cannot be an id or code, before it is looked up or stored."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID or not name.isprintable():
         raise InvalidValue(f"an id or code has 1 to {LONGEST_ID} printable characters")
-    if number is not None and not isinstance(number, SubscriberNumber):
+
+
+def _check_number(number: Any) -> None:
+    if not isinstance(number, SubscriberNumber):
         raise InvalidValue("a number is a SubscriberNumber")
 
 
@@ -384,21 +388,23 @@ def _end(draft: Draft, line: File, command: EndSubscription) -> int:
     if not any(isinstance(each, SubscriptionEnded) for each in step.events):
         return 0  # it was told before
     owed = 0
-    for key in line_of(line.state).records:
-        file = draft.row(key)
-        if file is None or not isinstance(file.state, Recorded):
-            continue
-        if concerns(command.happened_at, file.state.hold):
+    for file, record in _standing(draft, line):
+        if concerns(command.happened_at, record.hold):
             draft.apply(file, _require(command.at, command.kind, command.happened_at))
-            line, _ = draft.apply(line, ListRecord(at=command.at, key=key, stands=False))
+            line, _ = draft.apply(line, ListRecord(at=command.at, key=file.key, stands=False))
             owed += 1
     return owed
 
 
 def _since(holding: Holding, asked: Asked) -> datetime:
-    """Return from when on the subscription stands: when we were asked, at the latest."""
-    latest = asked.received_at - RESOLUTION
-    return latest if holding.since is None else min(latest, holding.since)
+    """Return from when on the subscription stands: when we were asked, at the latest.
+
+    Where the base does not say since when, an end by the clock of another system may seem to lie
+    a little before the question after which it came.
+    """
+    if holding.since is None:
+        return asked.received_at - CLOCKS_APART
+    return min(asked.received_at, holding.since)
 
 
 def _found(holding: Holding, at: datetime) -> EndSubscription | None:
@@ -422,11 +428,17 @@ _SHOWS: Final = {
 }
 
 
-def _is_news(draft: Draft, line: Line, happened_at: datetime) -> bool:
+def _standing(draft: Draft, line: File) -> Iterator[tuple[File, Recorded]]:
+    """Return the records that stand beside a number."""
+    for key in line_of(line.state).records:
+        file = draft.row(key)
+        if file is not None and isinstance(file.state, Recorded):
+            yield file, file.state
+
+
+def _is_news(draft: Draft, line: File, happened_at: datetime) -> bool:
     """Tell whether an end concerns somebody who was told "held", and knows of no end yet."""
-    files = (draft.row(key) for key in line.records)
-    stands = [
-        file.state.hold for file in files if file is not None and isinstance(file.state, Recorded)
-    ]
-    stands += [hold for _, hold in line.holds if ended(line, hold) is None]
+    known = line_of(line.state)
+    stands = [record.hold for _, record in _standing(draft, line)]
+    stands += [hold for _, hold in known.holds if ended(known, hold) is None]
     return any(concerns(happened_at, hold) for hold in stands)

@@ -119,6 +119,7 @@ def _answer_found(state: Any, event: AnswerFound) -> State:
         messenger=state.messenger,
         number=state.number,
         outcome=event.outcome,
+        received_at=state.received_at,
         due=state.due,
         giving=Attempt(tries=0, next_try=event.at),
     )

@@ -5,8 +5,8 @@ Knows how to read a state at an instant. Refuses to change one: a state is moved
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -23,8 +23,6 @@ from abonent.operator.core.states import (
     NoticeOwed,
     State,
 )
-
-_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class LookUp(Struct, frozen=True, kw_only=True):
@@ -58,36 +56,33 @@ Effect: TypeAlias = LookUp | DeliverAnswer | DeliverNotice
 
 def owed(state: State, now: datetime) -> tuple[Effect, ...]:
     """Return the effects that may be tried at this instant, each with its idempotency id."""
-    attempt = attempt_of(state)
-    if attempt is None or attempt.next_try > now:
+    effect, attempt = _effect(state), attempt_of(state)
+    if effect is None or attempt is None or attempt.next_try > now:
         return ()
-    if isinstance(state, Asked):
-        return (LookUp(id=state.query_id, number=state.number),)
-    if isinstance(state, AnswerOwed):
-        return (
-            DeliverAnswer(
-                id=state.query_id,
-                messenger=state.messenger,
-                outcome=state.outcome,
-                due=state.due,
-            ),
-        )
-    if isinstance(state, NoticeOwed):
-        return (
-            DeliverNotice(
-                id=state.notice_id,
-                messenger=state.messenger,
-                number=state.number,
-                kind=state.kind,
-                happened_at=state.happened_at,
-            ),
-        )
-    return ()
+    return (effect,)
 
 
 def is_owed(state: State, effect: Effect) -> bool:
     """Tell whether an effect that was to be performed was not cancelled meanwhile."""
-    return effect in owed(state, _EVER)
+    return effect == _effect(state)
+
+
+def _effect(state: State) -> Effect | None:
+    if isinstance(state, Asked):
+        return LookUp(id=state.query_id, number=state.number)
+    if isinstance(state, AnswerOwed):
+        return DeliverAnswer(
+            id=state.query_id, messenger=state.messenger, outcome=state.outcome, due=state.due
+        )
+    if isinstance(state, NoticeOwed):
+        return DeliverNotice(
+            id=state.notice_id,
+            messenger=state.messenger,
+            number=state.number,
+            kind=state.kind,
+            happened_at=state.happened_at,
+        )
+    return None
 
 
 def wakes_at(state: State) -> datetime | None:

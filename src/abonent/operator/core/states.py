@@ -44,6 +44,7 @@ class AnswerOwed(Kept, frozen=True, kw_only=True, tag=3):
     messenger: str
     number: SubscriberNumber
     outcome: Outcome
+    received_at: datetime
     due: datetime
     giving: Attempt
 
