@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -42,6 +43,22 @@ def test_an_answer_as_an_event():
         "datacontenttype": "application/json",
         "data": {"queryId": "q-1", "outcome": "HELD"},
     } == json.loads(encode_event(ANSWER, at=START))
+
+
+@pytest.mark.parametrize("item", [NOTICE, ANSWER])
+def test_an_event_fits_camara_s_schema(item):
+    """CAMARA event guide r4.2, 3.1 and CAMARA_event_common.yaml: members, lengths and forms."""
+    written = json.loads(encode_event(item, at=START))
+    assert {"id", "source", "type", "specversion", "time"} <= set(written)
+    assert set(written) <= {
+        *("id", "source", "type", "specversion", "time", "datacontenttype", "data")
+    }
+    assert 1 <= len(written["id"]) <= 256
+    assert 1 <= len(written["source"]) <= 2048
+    assert re.fullmatch(r"org\.[a-z]+\.[a-z-]+\.v[0-9]+\.[a-z-]+", written["type"])
+    assert len(written["type"]) <= 512
+    assert len(written["time"]) <= 64
+    assert isinstance(written["data"], dict)
 
 
 def test_every_kind_has_a_type_of_its_own():
