@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,13 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
     ] = 8765,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML: what is to go wrong, and how often.")
+    ] = None,
+    retry: Annotated[
+        float,
+        typer.Option(min=0.05, max=60, help="Seconds before a notice is tried again, at first."),
+    ] = 5.0,
     unsafe_any_address: Annotated[
         bool,
         typer.Option("--unsafe-any-address", help="Allow an address that others can reach."),
@@ -63,35 +71,38 @@ def serve(
     What runs is finished first. Nothing is sent to anybody but the messengers that are named.
     """
     _check_installed()
+    from abonent.operator import DeskPolicy
     from abonent.simulation import reference
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    if messengers is not None:
-        if messenger is not None or client_key is not None:
-            raise typer.BadParameter("give --messengers, or --messenger with --client-key")
-        clients = reference.read_clients(messengers)
-    elif messenger is None or client_key is None:
+    if (messengers is None) is (messenger is None or client_key is None):
         raise typer.BadParameter("give --messengers, or --messenger with --client-key")
+    if messengers is not None:
+        clients = reference.read_clients(messengers)
     else:
         only = reference.Client(
-            messenger=messenger,
-            client_id=client_id or messenger,
-            keys=reference.read_keys(client_key),
+            messenger=messenger or "",
+            client_id=client_id or messenger or "",
+            keys=reference.read_keys(client_key or Path()),
             inbox=inbox,
         )
         clients = (only,)
     listed = reference.read_subscribers(subscribers)
+    asked_for = () if faults is None else reference.read_faults(faults)
     listener = reference.listening(host, port, unsafe_any_address=unsafe_any_address)
-    url = reference.url_of(listener)
-    setup = reference.Setup(
-        operator=operator,
-        url=url,
-        folder=folder or Path(tempfile.mkdtemp(prefix="abonent-")),
-        clients=clients,
-        subscribers=listed,
-    )
-    app = reference.app_of(reference.ReferenceOperator(setup))
-    reference.serve(app, listener, lambda: typer.echo(f"{operator} at {url}"))
+    with listener:
+        first, url = timedelta(seconds=retry), reference.url_of(listener)
+        setup = reference.Setup(
+            operator=operator,
+            url=url,
+            folder=folder or Path(tempfile.mkdtemp(prefix="abonent-")),
+            clients=clients,
+            subscribers=listed,
+            policy=DeskPolicy(retry_first=first, settle_after=min(first, timedelta(seconds=1))),
+            faults=asked_for,
+        )
+        app = reference.app_of(reference.ReferenceOperator(setup))
+        reference.serve(app, listener, lambda: typer.echo(f"{operator} at {url}"))
 
 
 def _check_installed() -> None:

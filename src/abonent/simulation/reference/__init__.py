@@ -16,6 +16,7 @@ except ImportError:
 
 from abonent.simulation.reference.app import app_of
 from abonent.simulation.reference.clients import Client, public_keys, read_clients, read_keys
+from abonent.simulation.reference.faults import Fault, Faults, What, read_faults
 from abonent.simulation.reference.inboxes import inbox_app
 from abonent.simulation.reference.operator import ReferenceOperator, Setup
 from abonent.simulation.reference.serving import Running, listening, serve, url_of
@@ -25,16 +26,20 @@ del _starlette, _uvicorn, _wire
 
 __all__ = [
     "Client",
+    "Fault",
+    "Faults",
     "ReferenceOperator",
     "Running",
     "Setup",
     "Subscriber",
     "SubscriberState",
+    "What",
     "app_of",
     "inbox_app",
     "listening",
     "public_keys",
     "read_clients",
+    "read_faults",
     "read_keys",
     "read_subscribers",
     "serve",

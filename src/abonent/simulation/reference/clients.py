@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 from attrs import field, frozen
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from joserfc import jwk
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
@@ -64,6 +70,9 @@ class Client:
     agreed_from: datetime = EVER
     agreed_until: datetime | None = None
 
+    def __attrs_post_init__(self) -> None:
+        self.agreement("operator")  # from and until fit together
+
     def agreement(self, operator: str) -> Agreement:
         """Return its agreement with an operator."""
         return Agreement(
@@ -96,21 +105,43 @@ def public_keys(document: Mapping[str, Any]) -> KeySet:
 
 
 def read_keys(path: Path) -> KeySet:
-    """Read a public JWK or JWKS from a file.
+    """Read public keys from a file: a JWK, a JWKS, or PEM as `openssl pkey -pubout` writes it.
 
     Raises:
         ClientsFileError: there is none in it.
     """
+    text = _text(path)
     try:
-        document: Any = json.loads(_text(path))
-    except (ValueError, RecursionError):
-        document = None
-    try:
-        if not isinstance(document, dict):
-            raise InvalidValue("this is no public JWK, and no set of them")
-        return public_keys(cast("dict[str, Any]", document))
+        return public_keys(_jwk_of_pem(text) if text.startswith("-----") else _object(text))
     except InvalidValue as error:
         raise ClientsFileError(f"{path.name}: {error.args[0]}") from None
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise InvalidValue("this is no public JWK, and no set of them")
+    return cast("dict[str, Any]", document)
+
+
+def _jwk_of_pem(text: str) -> dict[str, Any]:
+    try:
+        key: Any = load_pem_public_key(text.encode())
+        name = next(name for kind, name in _KINDS.items() if isinstance(key, kind))
+        importing: Any = jwk.import_key
+        return dict(importing(text, name).as_dict(private=False))
+    except (ValueError, TypeError, UnsupportedAlgorithm, StopIteration, JoseError):
+        raise InvalidValue("this is no public key in PEM of a kind that is taken here") from None
+
+
+_KINDS: Final[dict[Any, str]] = {
+    EllipticCurvePublicKey: "EC",
+    Ed25519PublicKey: "OKP",
+    RSAPublicKey: "RSA",
+}
 
 
 def read_clients(path: Path) -> tuple[Client, ...]:

@@ -26,6 +26,7 @@ _GRACE: Final = 20
 _HEADERS: Final = 16_384
 """Bytes of the headers of a request."""
 _CONNECTIONS: Final = 512
+_LAST_PORT: Final = 65_535
 
 
 class AddressUnusable(SetupError):
@@ -50,12 +51,13 @@ def listening(host: str, port: int, *, unsafe_any_address: bool = False) -> sock
         raise AddressUnusable(
             "others can reach this address, and whoever reaches a reference operator may use it"
         )
+    if not 0 <= port <= _LAST_PORT:
+        raise AddressUnusable(f"a port is from 0 to {_LAST_PORT}")
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        taken = getattr(error, "errno", None) == errno.EADDRINUSE
-        why = "is taken" if taken else "cannot be used"
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else "cannot be used"
         raise AddressUnusable(f"port {port} {why}") from None
 
 
@@ -103,7 +105,11 @@ def _server(app: Any, ready: Callable[[], object]) -> _Server:
 
 
 class Running:
-    """Serves an application in a thread of this process, for as long as the block lasts."""
+    """Serves an application in a thread of this process, for as long as the block lasts.
+
+    Raises:
+        SetupError: on entering, if the application does not start.
+    """
 
     def __init__(self, app: Any, listener: socket.socket) -> None:
         self._ready = threading.Event()
@@ -114,6 +120,9 @@ class Running:
     def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
+        if not self._server.started:
+            self._thread.join()
+            raise SetupError("the application did not start")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +131,7 @@ class Running:
 
     def _run(self) -> None:
         try:
-            with contextlib.closing(self._listener):
+            with contextlib.closing(self._listener), contextlib.suppress(SystemExit):
                 self._server.run(sockets=[self._listener])
         finally:
             self._ready.set()  # whoever waits for a server that does not start waits no longer

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from tests.reference.asgi import (
+from tests.simulation.reference.asgi import (
     CHAT,
     ENDED,
     HELD,

@@ -14,7 +14,7 @@ from abonent.simulation.reference.faults import (
     What,
     read_faults,
 )
-from tests.reference.asgi import HELD, TENURE
+from tests.simulation.reference.asgi import HELD, TENURE
 
 CHECK = "kyc-tenure:check-tenure"
 PREVENTED = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.reference.asgi import reached
+from tests.simulation.reference.asgi import reached
 
 
 @pytest.fixture

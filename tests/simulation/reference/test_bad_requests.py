@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.reference.asgi import (
+from tests.simulation.reference.asgi import (
     CHAT,
     HELD,
     RECORD,

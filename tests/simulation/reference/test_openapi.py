@@ -7,7 +7,7 @@ from starlette.routing import Mount, Route
 
 from abonent.simulation.reference.faults import CALLS, PLACES
 from abonent.simulation.reference.operations import OPERATIONS
-from tests.reference.asgi import ROOT
+from tests.simulation.reference.asgi import ROOT
 
 
 def test_the_description_is_valid(operator):

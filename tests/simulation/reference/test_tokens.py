@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from joserfc import jwk
 
-from tests.reference.asgi import (
+from tests.simulation.reference.asgi import (
     ASSERTION,
     BACKCHANNEL_URL,
     CHAT,

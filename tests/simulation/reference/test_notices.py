@@ -10,7 +10,7 @@ from abonent.errors import RequestRefused
 from abonent.operator import DeskPolicy
 from abonent.wire import JwksKeys, decode_event
 from abonent.wire.signatures import Freshness, SignedRequest, verify
-from tests.reference.asgi import HELD, INBOX, reached
+from tests.simulation.reference.asgi import HELD, INBOX, reached
 
 QUICK = DeskPolicy(
     inline_wait=timedelta(milliseconds=50),

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.reference.asgi import (
+from tests.simulation.reference.asgi import (
     CHAT,
     ENDED,
     HELD,

@@ -1,7 +1,7 @@
 """From a claim at a messenger to a gate that its operator closes: two processes, real HTTP."""
 
 from abonent import Status
-from tests.reference.parts import X, two_processes
+from tests.simulation.reference.parts import X, two_processes
 
 
 def test_a_notice_of_the_operator_closes_the_gate(tmp_path):
