@@ -70,7 +70,7 @@ def serve(
 
     What runs is finished first. Nothing is sent to anybody but the messengers that are named.
     """
-    _check_installed()
+    check_installed()
     from abonent.operator import DeskPolicy
     from abonent.simulation import reference
 
@@ -105,7 +105,8 @@ def serve(
         reference.serve(app, listener, lambda: typer.echo(f"{operator} at {url}"))
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """End with status 2 if what is served over HTTP cannot be."""
     names = ("starlette", "uvicorn", "http_message_signatures", "httpcore2", "joserfc")
     if any(find_spec(each) is None for each in names):
         sys.stderr.write("abonent: a reference operator needs: pip install 'abonent[serve]'\n")
