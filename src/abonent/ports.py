@@ -462,6 +462,23 @@ class PossessionCheck(Protocol):
         ...
 
 
+class AsyncLocalCheck(Protocol):
+    """A check whose `begin` is awaited, and which judges by itself: its features say `local`."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    async def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+        """See `PossessionCheck.check`; a mere computation."""
+        ...
+
+
 class AsyncPossessionCheck(Protocol):
     """The same over a network, for the async shell."""
 
@@ -498,4 +515,12 @@ class CodeSender(Protocol):
 
     def send(self, message: CodeMessage) -> None:
         """Send the code; returning means that it was taken for delivery."""
+        ...
+
+
+class AsyncCodeSender(Protocol):
+    """The same over a network, for the async shell, under `AsyncOneTimeCodes`."""
+
+    async def send(self, message: CodeMessage) -> None:
+        """See `CodeSender.send`."""
         ...

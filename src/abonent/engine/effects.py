@@ -25,6 +25,7 @@ from abonent.core.owed import AskOperator, Effect, RecordCode, SendCode, Withdra
 from abonent.errors import AbonentError, AdapterFault, Misconfigured, SetupError, Unavailable
 from abonent.ports import (
     Answer,
+    AsyncLocalCheck,
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
@@ -46,7 +47,7 @@ QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
-Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
+Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | AsyncLocalCheck
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
 Flow: TypeAlias = Generator[Any, Any, T]
 

@@ -1,8 +1,8 @@
 """Ways to find out whether a user holds a number.
 
-Knows possession checks. Refuses to know what an identification is.
+Knows possession checks and senders of codes. Refuses to know what an identification is.
 """
 
-from abonent.possession.codes import OneTimeCodes
+from abonent.possession.codes import AsyncOneTimeCodes, OneTimeCodes
 
-__all__ = ["OneTimeCodes"]
+__all__ = ["AsyncOneTimeCodes", "OneTimeCodes"]
