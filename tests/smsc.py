@@ -1,4 +1,4 @@
-"""Message centres to send to, on the loopback: a faulty one that does as it is told, and a real one.
+"""Message centres to send to, on the loopback: a faulty one that does as told, and a real one.
 
 The faulty one is a few lines over the codec, because no real centre refuses a password or cuts a
 unit in two when asked. The real one is the server of `smpp34`, a session of its own in Rust.
@@ -13,10 +13,12 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 
 import smpp34
 
 from abonent.core.states import EffectKind
+from abonent.possession.smpp import SmppLink
 from abonent.possession.smpp.pdus import HEADER, unit
 from abonent.simulation import Reply
 from abonent.testing import Heard
@@ -45,6 +47,10 @@ class Submitted:
     def text(self):
         coding = {0x00: "ascii", 0x08: "utf-16-be"}[self.pdu.data_coding]
         return self.pdu.short_message.decode(coding)
+
+    def tlvs_item(self):
+        """Our reference, as a centre hands it back."""
+        return 0x0204, self.tlvs[0x0204]
 
     @property
     def heard(self):
@@ -97,8 +103,11 @@ class FaultyCentre(Looped):
     queue of what to do with the next submits: a function of the unit's sequence number.
     """
 
-    def __init__(self, *, slow=0.6):
+    def __init__(self, *, slow=0.6, tls=None):
         self.port = 0
+        self.unbinds = 0
+        self.others = []  # what else came: command, status, sequence number
+        self._tls = tls
         self.binds = []
         self.submits = []
         self.taken = []
@@ -140,7 +149,7 @@ class FaultyCentre(Looped):
 
         self.do(put())
 
-    def deliver(self, text=b"", *, esm_class=RECEIPT, tlvs=(), **fields):
+    def deliver(self, text=b"", *, esm_class=RECEIPT, tlvs=(), waits=True, **fields):
         """Send a `deliver_sm`; return the status that it was answered with, None if none came."""
         self._sequence += 1
         sequence = self._sequence
@@ -154,7 +163,7 @@ class FaultyCentre(Looped):
             **fields,
         ).encode()
         self.write(octets)
-        return self.answer_to(sequence)
+        return self.answer_to(sequence) if waits else None
 
     def answer_to(self, sequence):
         async def wait():
@@ -173,7 +182,9 @@ class FaultyCentre(Looped):
     # --- serving ------------------------------------------------------------------------
 
     async def _begin(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self):
@@ -216,12 +227,30 @@ class FaultyCentre(Looped):
             if self.answers_enquiries:
                 writer.write(unit(command | ANSWER, sequence))
         elif command == UNBIND:
+            self.unbinds += 1
             writer.write(unit(command | ANSWER, sequence))
-        elif command == DELIVER | ANSWER or command == ANSWER:
+        elif command == DELIVER | ANSWER:
             self.answers[sequence] = status
+        else:
+            self.others.append((command, status, sequence))
 
     def _as_told(self, submitted, sequence):
         return _REPLIES[self.reply](self, submitted, sequence)
+
+
+def link_to(centre, **more):
+    """A link to a centre of these, with little patience."""
+    given = {
+        "host": "127.0.0.1",
+        "port": centre.port,
+        "system_id": SYSTEM_ID,
+        "password": PASSWORD,
+        "source": "abonent",
+        "timeout": timedelta(seconds=0.4),
+        "retry_longest": timedelta(seconds=0.05),
+        "id_tag": ID_TAG,
+    }
+    return SmppLink(**{**given, **more})
 
 
 # --- what it can do with a message ------------------------------------------------------

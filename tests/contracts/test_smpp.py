@@ -1,34 +1,55 @@
-"""The senders over SMPP keep the promises of their port, before a centre that does as it is told."""
-
-from datetime import timedelta
+"""The senders over SMPP keep the promises of their port, before a centre that does as told."""
 
 import pytest
 
-from abonent.possession.smpp import SmppLink, SmppSender
-from abonent.testing import CodeSenderContract, Stage
-from tests.smsc import ID_TAG, PASSWORD, SHOWS, SYSTEM_ID, FaultyCentre
+from abonent import AsyncFallbackSender, FallbackSender
+from abonent.possession.smpp import AsyncSmppSender, SmppSender
+from abonent.testing import AsyncCodeSenderContract, CodeSenderContract, Stage
+from tests.smsc import PASSWORD, SHOWS, FaultyCentre, link_to
+
+SECRETS = (*CodeSenderContract.secrets, PASSWORD)
 
 
-def link_to(centre, **more):
-    return SmppLink(
-        **{
-            "host": "127.0.0.1",
-            "port": centre.port,
-            "system_id": SYSTEM_ID,
-            "password": PASSWORD,
-            "source": "abonent",
-            "timeout": timedelta(seconds=0.4),
-            "retry_longest": timedelta(seconds=0.05),
-            "id_tag": ID_TAG,
-            **more,
-        }
-    )
+@pytest.fixture
+def centre():
+    with FaultyCentre() as centre:
+        yield centre
+
+
+def stage_of(centre, adapter):
+    return Stage(adapter=adapter, tell=centre.show, heard=centre.heard, shows=SHOWS)
 
 
 class TestSmppSender(CodeSenderContract):
-    secrets = (*CodeSenderContract.secrets, PASSWORD)
+    secrets = SECRETS
 
     @pytest.fixture
-    def stage(self):
-        with FaultyCentre() as centre, SmppSender(link_to(centre)) as sender:
-            yield Stage(adapter=sender, tell=centre.show, heard=centre.heard, shows=SHOWS)
+    def stage(self, centre):
+        with SmppSender(link_to(centre)) as sender:
+            yield stage_of(centre, sender)
+
+
+class TestAsyncSmppSender(AsyncCodeSenderContract):
+    secrets = SECRETS
+
+    @pytest.fixture
+    def stage(self, centre):
+        return stage_of(centre, AsyncSmppSender(link_to(centre)))
+
+
+class TestFallbackOverSmpp(CodeSenderContract):
+    secrets = SECRETS
+
+    @pytest.fixture
+    def stage(self, centre):
+        with SmppSender(link_to(centre)) as one, SmppSender(link_to(centre)) as other:
+            yield stage_of(centre, FallbackSender({"one": one, "other": other}))
+
+
+class TestAsyncFallbackOverSmpp(AsyncCodeSenderContract):
+    secrets = SECRETS
+
+    @pytest.fixture
+    def stage(self, centre):
+        senders = {name: AsyncSmppSender(link_to(centre)) for name in ("one", "other")}
+        return stage_of(centre, AsyncFallbackSender(senders))

@@ -187,6 +187,8 @@ class Session:
                 # Who does not read what we answer is read no further.
                 await self._writer.drain()
         except (_NoUnit, OSError, asyncio.IncompleteReadError):
+            pass
+        finally:  # also where an event loop is ended with whatever runs in it
             self.end()
 
     async def _unit(self) -> Pdu:
