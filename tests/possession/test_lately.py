@@ -44,6 +44,14 @@ def test_the_last_instant_counts():
     assert lately.get("a", START + KEPT + timedelta(microseconds=1)) is None
 
 
+def test_what_gives_way_need_not_be_told():
+    """Nobody has to be interested."""
+    lately = Lately(most=1, kept=KEPT)
+    lately.put("a", 1, START)
+    lately.put("b", 2, START)
+    assert (None, 2) == (lately.get("a", START), lately.get("b", START))
+
+
 def test_a_clock_that_steps_back_forgets_nothing():
     """An entry from what is now the future is there."""
     lately = Lately(most=MOST, kept=KEPT)

@@ -67,8 +67,8 @@ class FallbackTimes:
     """How long it is known who took what, of the last 100,000 messages."""
 
 
-class _Fallback(Generic[S]):
-    """What both shells share: everything but the call."""
+class Fallback(Generic[S]):
+    """What `FallbackSender` and `AsyncFallbackSender` share, which is everything but `send`."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ def _most_useful(errors: list[Exception]) -> AdapterError:
     return AdapterFault("every sender broke its contract", adapter=NAME, cause_type=cause)
 
 
-class FallbackSender(_Fallback[CodeSender]):
+class FallbackSender(Fallback[CodeSender]):
     """A `CodeSender` over several others, by name, the first choice first. Safe for threads.
 
     Each is asked until one takes the message. One that fails is asked last for a while, which grows
@@ -229,7 +229,7 @@ class FallbackSender(_Fallback[CodeSender]):
                 self._one_less.notify_all()
 
 
-class AsyncFallbackSender(_Fallback[AsyncCodeSender]):
+class AsyncFallbackSender(Fallback[AsyncCodeSender]):
     """`FallbackSender` for asyncio, over senders that are awaited. Use it in one event loop.
 
     Args, Raises: as for `FallbackSender`.

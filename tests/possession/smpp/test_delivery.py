@@ -108,7 +108,9 @@ def test_a_receipt_comes_in_a_later_session(centre, sender, message, told):
     assert [(sent.id, DeliveryState.DELIVERED)] == told
 
 
-@pytest.mark.parametrize("ids", [("00ff", "255"), ("FF", "255"), ("m-1", "m-1"), ("10", "16")])
+@pytest.mark.parametrize(
+    "ids", [("00ff", "255"), ("FF", "255"), ("m-1", "m-1"), ("10", "16"), ("1_0", "1_0")]
+)
 def test_a_centre_may_count_in_two_ways(centre, sender_to, message, told, ids):
     """Some answer in hexadecimal and write receipts in decimal; a setting says so."""
     answered, named = ids
@@ -277,6 +279,17 @@ def test_what_is_forgotten_is_forgotten_wholly(centre, sender_to, message, told)
         len(exchange._by_centre_id),
         len(exchange._by_reference),
     )
+
+
+def test_a_name_that_a_centre_gives_twice_is_the_last_ones(centre, sender_to, message, told):
+    """When the first one is forgotten, the name stays with the second."""
+    sender = sender_to(centre, remembered=1)
+    sender.watch(told)
+    centre.script.extend([lambda _, sequence: unit(0x80000004, sequence, body=b"again\0")] * 2)
+    sent_by(sender, message)
+    last = sent_by(sender, message)
+    assert 0 == centre.receipt("again")
+    assert [(last.id, DeliveryState.DELIVERED)] == told
 
 
 def test_a_message_is_known_for_twice_as_long_as_it_is_valid(centre, message):

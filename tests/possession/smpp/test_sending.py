@@ -93,7 +93,9 @@ def test_not_bound_any_more_is_bound_anew(centre, sender, message):
 
 def test_throttled_senders_wait_together(centre, sender_to, message):
     """When the centre has enough, nobody sends for a while that grows, and the error says so."""
-    sender = sender_to(centre, retry_longest=timedelta(seconds=60))
+    # The first pause is shorter than that, by chance up to a quarter; the second is longer.
+    settings = {"timeout": timedelta(seconds=0.3), "retry_longest": timedelta(seconds=60)}
+    sender = sender_to(centre, **settings)
     centre.script.extend([refuses(0x58), refuses(0x58), refuses(0x58)])
     began = time.monotonic()
     assert fails(Unavailable, sender, message()).retry_at is not None  # a quarter of a second

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Coroutine
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from secrets import SystemRandom
@@ -41,6 +41,7 @@ T = TypeVar("T")
 log: Final = logging.getLogger("abonent")
 _FIRST_PAUSE: Final = 0.25
 _CHANCE: Final = SystemRandom()
+_HEXADECIMAL: Final = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 
 
 @define(kw_only=True)
@@ -170,7 +171,7 @@ class Exchange:
         return fate
 
     def _forget(self, message_id: str, fate: Fate) -> None:
-        self._by_centre_id.pop(fate.centre_id, None)
+        self._unname(fate)
         reference = pdus.reference(message_id)
         of_this = self._by_reference.get(reference, {})
         of_this.pop(message_id, None)
@@ -179,8 +180,8 @@ class Exchange:
 
     async def _deliver(self, fate: Fate, message: CodeMessage) -> None:
         if fate.taken and fate.told is not None and fate.told.failed:
-            self._by_centre_id.pop(fate.centre_id, None)
-            fate.taken, fate.centre_id, fate.told = False, "", None
+            self._unname(fate)
+            fate.taken, fate.told = False, None
         if fate.taken:
             return
         if fate.refused:
@@ -244,12 +245,17 @@ class Exchange:
             session.end()
 
     def _name(self, fate: Fate, centre_id: str) -> None:
-        if self._link.hex_ids:
-            with suppress(ValueError):
-                centre_id = str(int(centre_id, 16))
+        if self._link.hex_ids and _HEXADECIMAL.fullmatch(centre_id):
+            centre_id = str(int(centre_id, 16))
         if centre_id and self._fates.get(fate.id, self._now()) is fate:
             fate.centre_id = centre_id
             self._by_centre_id[centre_id] = fate
+
+    def _unname(self, fate: Fate) -> None:
+        # A centre may by now call another message so.
+        if self._by_centre_id.get(fate.centre_id) is fate:
+            del self._by_centre_id[fate.centre_id]
+        fate.centre_id = ""
 
     def _raise_for(self, answer: Pdu) -> None:
         said = self._said(answer)

@@ -87,21 +87,21 @@ class SmppLink:
     """At most 8 characters in the standard (5.2.2); some providers give longer ones."""
     system_type: str = field(default="", validator=_text(0, 12))
     tls: SSLContext | None = field(default=None, repr=False)
-    """How the connection is encrypted, such as by `ssl.create_default_context()`. None: not at all,
-    which is for a loopback or a tunnel; password and codes are in clear on the line."""
+    """How the connection is encrypted, such as by `ssl.create_default_context()`. With None it is
+    not, and password and codes are in clear on the line; that is for a loopback or a tunnel."""
     source: str = field(validator=_text(1, 20, spaces=True))
     """From whom a message comes, as agreed with the provider. It alone may have spaces."""
     source_ton: int = field(default=5, validator=_within(0, 6))
-    """Type of number of the source (5.2.5): 5 alphanumeric, 1 international, 3 network specific."""
+    """Type of number of the source (5.2.5), 5 alphanumeric, 1 international, 3 network specific."""
     source_npi: int = field(default=0, validator=_within(0, 18))
-    """Numbering plan of the source (5.2.6): 0 for a name, 1 for a number in E.164."""
+    """Numbering plan of the source (5.2.6), 0 for a name, 1 for a number in E.164."""
     service_type: str = field(default="", validator=_text(0, 5))
     receipts: bool = True
     """Ask for a delivery receipt of each message, and bind so that they can come."""
     valid: timedelta = field(
         default=timedelta(minutes=10), validator=_within(timedelta(minutes=1), _LONGEST_VALID)
     )
-    """How long the centre tries to deliver: give it `Policy.code_valid`. 1 minute to a day."""
+    """How long the centre tries to deliver, 1 minute to a day. Give it `Policy.code_valid`."""
     window: int = field(default=10, validator=_within(1, 1000))
     """Messages that may wait for the centre's answer at once (2.9.1)."""
     timeout: timedelta = field(
