@@ -109,6 +109,7 @@ class FaultyCentre(Looped):
         self.others = []  # what else came: command, status, sequence number
         self._tls = tls
         self.binds = []
+        self.binds_taken = 0
         self.submits = []
         self.taken = []
         self.enquiries = 0
@@ -209,6 +210,7 @@ class FaultyCentre(Looped):
             if self.bind_answer is not None:
                 writer.write(self.bind_answer(sequence))
             else:
+                self.binds_taken += self.bind_status == 0
                 body = b"smsc\0" if self.bind_status == 0 else b""
                 writer.write(unit(command | ANSWER, sequence, status=self.bind_status, body=body))
         elif command == SUBMIT:

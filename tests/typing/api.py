@@ -9,10 +9,16 @@ from abonent import (
     Agreement,
     Alarm,
     AlarmKind,
+    AsyncFallbackSender,
     AsyncIdentifier,
+    AsyncOneTimeCodes,
     Basis,
+    CodeTexts,
     Consent,
+    DeliveryState,
     EnvironmentKeys,
+    FallbackSender,
+    FallbackTimes,
     FileKeys,
     Gate,
     GateChanged,
@@ -37,6 +43,7 @@ from abonent import (
     Received,
     ReplayReport,
     Rules,
+    SenderAlarm,
     SqliteStorage,
     Standing,
     Status,
@@ -50,6 +57,8 @@ from abonent.core.events import Event
 from abonent.errors import AbonentError, AdapterFault, Fault, NumberNotAllowed, Refused
 from abonent.ports import (
     Answer,
+    AsyncCodeSender,
+    AsyncLocalCheck,
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
@@ -71,6 +80,7 @@ from abonent.ports import (
     Verdict,
     WithdrawEntry,
 )
+from abonent.possession.smpp import AsyncSmppSender, Meaning, SmppLink, SmppSender
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -82,6 +92,11 @@ class Sender:
     def send(self, message: CodeMessage) -> None:
         assert_type(message.number, SubscriberNumber)
         assert_type(message.code, OneTimeCode)
+
+
+class AsyncSender:
+    async def send(self, message: CodeMessage) -> None:
+        assert_type(message.locale, str)
 
 
 class Gateway:
@@ -150,6 +165,34 @@ def adapters_fit_their_ports() -> None:
     keys: list[KeyProvider] = [FileKeys("keys.json"), EnvironmentKeys(), MemoryKeys.random()]
     del gateway, async_gateway, possession, own_codes, async_possession
     del router, async_router, clock, storages, keys
+
+
+def senders_of_codes(alarm: SenderAlarm) -> None:
+    link = SmppLink(
+        host="smsc.example", system_id="chat", source="Chat", meanings={0x0411: Meaning.SLOW_DOWN}
+    )
+    texts = CodeTexts({"": "{code}"})
+    alarms: list[SenderAlarm] = [alarm]
+    with SmppSender(link, texts, clock=SystemClock()) as sender:
+        assert_type(sender, SmppSender)
+        times = FallbackTimes(within=timedelta(seconds=15))
+        several = FallbackSender(
+            {"smpp": sender, "other": Sender()}, alarm=alarms.append, times=times
+        )
+        one: CodeSender = several
+        several.watch(ended)
+        several.ended("other", "claim.1", DeliveryState.EXPIRED)
+        codes: PossessionCheck = OneTimeCodes(one, proven=several.proven)
+    awaited = AsyncFallbackSender({"smpp": AsyncSmppSender(link), "other": AsyncSender()})
+    async_one: AsyncCodeSender = awaited
+    async_codes: AsyncLocalCheck = AsyncOneTimeCodes(async_one, proven=awaited.proven)
+    assert_type(alarm.sender, str)
+    assert_type(alarm.cause, str)
+    del codes, async_codes
+
+
+def ended(message_id: str, state: DeliveryState) -> None:
+    assert_type(state.failed, bool)
 
 
 # --- values ----------------------------------------------------------------------------
@@ -278,6 +321,15 @@ async def asynchronous() -> None:
         notice = Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
         assert_type(await identifier.receive(notice), Received)
         assert_type(await identifier.receive_many([notice]), list[Received | AbonentError])
+
+
+def awaited_codes() -> AsyncIdentifier:
+    return AsyncIdentifier(
+        messenger=Messenger(id="m", kind=MessengerKind.DOMESTIC),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        possession=AsyncOneTimeCodes(AsyncSender()),
+    )
 
 
 def alarmed(alarm: Alarm) -> None:

@@ -249,6 +249,14 @@ def test_a_reference_that_fits_two_messages_names_none(centre, sender, told, mes
     assert {"unknown_message"} == set(ignored(caplog))
 
 
+def test_a_reference_does_not_outweigh_a_name(centre, sender, message, told, caplog):
+    """A message that the centre has named is not meant by a receipt for another name."""
+    sent = sent_by(sender, message)
+    assert 0 == centre.receipt("m-4711", tlvs=[(0x0204, reference(sent.id))])
+    assert [] == told
+    assert ["unknown_message"] == ignored(caplog)
+
+
 def test_a_reference_names_no_message_that_was_never_sent(centre, sender_to, message, told):
     """A message that found no way out yet is not taken for one that arrived."""
     sender = sender_to(centre)

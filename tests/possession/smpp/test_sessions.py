@@ -274,6 +274,7 @@ def test_a_centre_that_comes_and_goes_is_followed(centre, sender_to, message):
     centre.cut()
     waits_for(lambda: len(centre.binds) >= 4)
     centre.bind_status = 0
+    waits_for(lambda: centre.writers and centre.binds_taken == 2)
     sender.send(message())
 
 
