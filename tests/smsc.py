@@ -103,7 +103,7 @@ class FaultyCentre(Looped):
     queue of what to do with the next submits: a function of the unit's sequence number.
     """
 
-    def __init__(self, *, slow=0.6, tls=None):
+    def __init__(self, *, slow=1.2, tls=None):
         self.port = 0
         self.unbinds = 0
         self.others = []  # what else came: command, status, sequence number
@@ -240,15 +240,20 @@ class FaultyCentre(Looped):
         return _REPLIES[self.reply](self, submitted, sequence)
 
 
+PATIENT = timedelta(seconds=5)
+HASTY = timedelta(seconds=0.5)
+"""For tests of what nobody answers: each of them takes as long as this."""
+
+
 def link_to(centre, **more):
-    """A link to a centre of these, with little patience."""
+    """A link to a centre of these, which is tried again at once."""
     given = {
         "host": "127.0.0.1",
         "port": centre.port,
         "system_id": SYSTEM_ID,
         "password": PASSWORD,
         "source": "abonent",
-        "timeout": timedelta(seconds=0.4),
+        "timeout": PATIENT,
         "retry_longest": timedelta(seconds=0.05),
         "id_tag": ID_TAG,
     }

@@ -1,8 +1,10 @@
 """The senders over SMPP keep the promises of their port, before a centre that does as told."""
 
+from datetime import timedelta
+
 import pytest
 
-from abonent import AsyncFallbackSender, FallbackSender
+from abonent import FallbackSender
 from abonent.possession.smpp import AsyncSmppSender, SmppSender
 from abonent.testing import AsyncCodeSenderContract, CodeSenderContract, Stage
 from tests.smsc import PASSWORD, SHOWS, FaultyCentre, link_to
@@ -20,12 +22,17 @@ def stage_of(centre, adapter):
     return Stage(adapter=adapter, tell=centre.show, heard=centre.heard, shows=SHOWS)
 
 
+def link(centre):
+    """Patient enough for a busy machine, and less than what is slow."""
+    return link_to(centre, timeout=timedelta(seconds=0.8))
+
+
 class TestSmppSender(CodeSenderContract):
     secrets = SECRETS
 
     @pytest.fixture
     def stage(self, centre):
-        with SmppSender(link_to(centre)) as sender:
+        with SmppSender(link(centre)) as sender:
             yield stage_of(centre, sender)
 
 
@@ -34,22 +41,14 @@ class TestAsyncSmppSender(AsyncCodeSenderContract):
 
     @pytest.fixture
     def stage(self, centre):
-        return stage_of(centre, AsyncSmppSender(link_to(centre)))
+        return stage_of(centre, AsyncSmppSender(link(centre)))
 
 
+@pytest.mark.slow
 class TestFallbackOverSmpp(CodeSenderContract):
     secrets = SECRETS
 
     @pytest.fixture
     def stage(self, centre):
-        with SmppSender(link_to(centre)) as one, SmppSender(link_to(centre)) as other:
+        with SmppSender(link(centre)) as one, SmppSender(link(centre)) as other:
             yield stage_of(centre, FallbackSender({"one": one, "other": other}))
-
-
-class TestAsyncFallbackOverSmpp(AsyncCodeSenderContract):
-    secrets = SECRETS
-
-    @pytest.fixture
-    def stage(self, centre):
-        senders = {name: AsyncSmppSender(link_to(centre)) for name in ("one", "other")}
-        return stage_of(centre, AsyncFallbackSender(senders))

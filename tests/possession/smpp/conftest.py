@@ -7,7 +7,7 @@ import pytest
 from abonent import OneTimeCode, SubscriberNumber
 from abonent.ports import CodeMessage
 from abonent.possession.smpp import SmppSender
-from tests.smsc import FaultyCentre, link_to
+from tests.smsc import HASTY, FaultyCentre, link_to
 
 NUMBER = SubscriberNumber("+79161234567")
 CODE = "493817"
@@ -36,6 +36,12 @@ def sender_to():
 @pytest.fixture
 def sender(centre, sender_to):
     return sender_to(centre)
+
+
+@pytest.fixture
+def hasty(centre, sender_to):
+    """A sender that soon gives up."""
+    return sender_to(centre, timeout=HASTY)
 
 
 @pytest.fixture

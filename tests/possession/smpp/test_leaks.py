@@ -11,7 +11,17 @@ from abonent.possession.smpp import AsyncSmppSender, SmppSender
 from abonent.simulation import Reply
 from abonent.testing.contracts.adapters import rendered, shows
 from tests.possession.smpp.conftest import CODE, NUMBER
-from tests.smsc import PASSWORD, SHOWS, is_silent, link_to, refuses, says, takes_and_cuts, unit
+from tests.smsc import (
+    HASTY,
+    PASSWORD,
+    SHOWS,
+    is_silent,
+    link_to,
+    refuses,
+    says,
+    takes_and_cuts,
+    unit,
+)
 
 SECRETS = (NUMBER, CODE, PASSWORD)
 
@@ -62,7 +72,7 @@ def test_a_sender_shows_nothing(centre, message, caplog, capfd, monkeypatch):
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
     monkeypatch.setenv("RUST_LOG", "trace")
     seen = []
-    with SmppSender(link_to(centre)) as sender:
+    with SmppSender(link_to(centre, timeout=HASTY)) as sender:
         sender.watch(lambda message_id, state: seen.append(f"{message_id} {state}"))
         raised = everything_that_fails(centre, sender.send, message)
         seen += [repr(sender), repr(vars(sender)), repr(vars(sender._exchange))]
@@ -80,7 +90,7 @@ def test_an_awaited_sender_shows_nothing(centre, message, caplog, capfd):
     raised = []
 
     async def use():
-        async with AsyncSmppSender(link_to(centre)) as sender:
+        async with AsyncSmppSender(link_to(centre, timeout=HASTY)) as sender:
             loop = asyncio.get_running_loop()
 
             def send(each):

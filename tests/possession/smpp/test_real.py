@@ -11,7 +11,7 @@ from abonent.possession.smpp import AsyncSmppSender, SmppSender
 from tests.possession.smpp.test_sending import waits_for
 from tests.smsc import RealCentre, link_to
 
-PATIENT = timedelta(seconds=10)
+PATIENT = timedelta(seconds=20)
 MESSAGE_STATE, RECEIPTED_MESSAGE_ID = 0x0427, 0x001E
 
 
