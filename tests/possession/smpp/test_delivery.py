@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from abonent.possession.smpp.pdus import reference, unit
 from abonent.simulation import SimulatedClock
 from tests.possession.smpp.conftest import CODE, NUMBER
 from tests.possession.smpp.test_sending import fails, waits_for
-from tests.smsc import DELIVER, HASTY, RECEIPT, link_to, takes_and_cuts
+from tests.smsc import DELIVER, HASTY, RECEIPT, link_to, takes_after, takes_and_cuts
 
 STATES = {
     "DELIVRD": DeliveryState.DELIVERED,
@@ -285,6 +286,18 @@ def test_what_is_forgotten_is_forgotten_wholly(centre, sender_to, message, told)
         len(exchange._by_centre_id),
         len(exchange._by_reference),
     )
+
+
+def test_an_answer_to_what_was_forgotten_names_nothing(centre, sender_to, message):
+    """A message that gave way to others while it was on its way leaves nothing behind."""
+    sender = sender_to(centre, remembered=1)
+    centre.script.append(takes_after(centre, 0.2))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(sender.send, message())
+        waits_for(lambda: centre.submits)
+        sent_by(sender, message)
+        assert first.result() is None
+    assert [centre.taken[1].centre_id] == list(sender._exchange._by_centre_id)
 
 
 def test_a_name_that_a_centre_gives_twice_is_the_last_ones(centre, sender_to, message, told):
