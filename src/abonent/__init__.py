@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from abonent.gates import GateCache
     from abonent.identifier import Identifier
     from abonent.ports import LateAnswer, Notice, OneTimeCode
-    from abonent.possession import AsyncOneTimeCodes, OneTimeCodes
+    from abonent.possession import AsyncOneTimeCodes, OneTimeCodes, SendBudget, SendBudgets
     from abonent.possession.delivery import DeliveryState
     from abonent.possession.fallback import (
         AsyncFallbackSender,
@@ -97,6 +97,8 @@ __all__ = [
     "RejectedUser",
     "ReplayReport",
     "Rules",
+    "SendBudget",
+    "SendBudgets",
     "SenderAlarm",
     "SqliteStorage",
     "Standing",
@@ -157,6 +159,8 @@ _HOMES = {
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
+    "SendBudget": "abonent.possession",
+    "SendBudgets": "abonent.possession",
     "SenderAlarm": "abonent.possession.fallback",
     "SqliteStorage": "abonent.stores",
     "Standing": "abonent.core.standing",

@@ -243,9 +243,20 @@ class TooManyFailures(Refused):
 
 
 class TooManySends(Refused):
-    """The codes sent in the last 24 hours to this user or number reached the budget (P20)."""
+    """The codes sent to this user, number, range of numbers or by this messenger reached a budget.
+
+    Which of them, it does not tell (P20, P22).
+    """
 
     code = "TOO_MANY_SENDS"
+
+
+class SendingStopped(Refused):
+    """So many codes were sent that the fuse blew: none is sent until a person has looked (P20)."""
+
+    code = "SENDING_STOPPED"
+    fault = Fault.SETUP
+    remedy = "Find out who had so many codes sent, then call SendBudgets.mend()."
 
 
 class CodeSpent(Refused):

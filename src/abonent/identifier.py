@@ -53,6 +53,7 @@ from abonent.ports import (
     OneTimeCode,
     OperatorGateway,
     PossessionCheck,
+    SendLimiter,
     Storage,
 )
 
@@ -74,6 +75,7 @@ class Identifier:
         agreements: those of this messenger.
         gateways: the links to operators, by operator id.
         router: which operator serves a number; needed where operators are asked.
+        limiter: bounds the codes sent to a range of numbers and in all; see `SendBudgets`.
         rules: a rule set by name, for what-if runs; None takes the one in force.
         policy: the messenger's own choices.
         clock: tells the time.
@@ -95,6 +97,7 @@ class Identifier:
         agreements: Iterable[Agreement] = (),
         gateways: Mapping[str, OperatorGateway] | None = None,
         router: NumberRouter | None = None,
+        limiter: SendLimiter | None = None,
         rules: Rules | None = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
@@ -110,6 +113,7 @@ class Identifier:
             agreements=agreements,
             gateways=dict(gateways or {}),
             router=router,
+            limiter=limiter,
             rules=rules,
             policy=policy or Policy(),
             clock=clock or SystemClock(),

@@ -29,12 +29,14 @@ from abonent.ports import (
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
+    AsyncSendLimiter,
     Begun,
     NumberRouter,
     OperatorGateway,
     PossessionCheck,
     Query,
     RecordEntry,
+    SendLimiter,
     WithdrawEntry,
 )
 
@@ -49,6 +51,7 @@ QUEUED_PER_PLACE: Final = 4
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
 Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | AsyncLocalCheck
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
+Limiter: TypeAlias = SendLimiter | AsyncSendLimiter
 Flow: TypeAlias = Generator[Any, Any, T]
 
 
