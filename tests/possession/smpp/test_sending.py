@@ -280,17 +280,26 @@ def test_nothing_is_begun_before_the_first_message(centre, sender_to, message):
         cuts,
         says(b"\xff" * 40),
         says(b"\0" * 16),
-        says(unit(SUBMIT | ANSWER, 2, body=b"x" * 30)[:20]),
         says(b"\0\x02\0\0" + b"\x80\0\0\x04" + b"\0" * 8),
         lambda _, sequence: unit(0x80000009, sequence),
         lambda _, sequence: unit(0x80000015, sequence),
     ],
-    ids=["cut", "garbage", "short", "half", "long", "answer to a bind", "answer to an enquiry"],
+    ids=["cut", "garbage", "short", "long", "answer to a bind", "answer to an enquiry"],
 )
-def test_what_cannot_be_understood_ends_the_session_not_the_sender(centre, hasty, message, what):
+def test_what_cannot_be_understood_ends_the_session_not_the_sender(centre, sender, message, what):
     """Nothing is taken for an answer (P21), and the next message has a session of its own."""
     sent = message()
     centre.script.append(what)
+    assert "the session with the centre ended" in str(fails(Unavailable, sender, sent))
+    sender.send(sent)
+    assert [sent.id] == [each.heard.id for each in centre.taken]
+    assert 2 == len(centre.binds)
+
+
+def test_half_a_unit_is_waited_for_in_vain(centre, hasty, message):
+    """The rest never comes, and the centre is silent: another session is begun."""
+    sent = message()
+    centre.script.append(says(unit(SUBMIT | ANSWER, 2, body=b"x" * 30)[:20]))
     fails(Unavailable, hasty, sent)
     waits_for(lambda: centre.binds_taken > 1)
     hasty.send(sent)
