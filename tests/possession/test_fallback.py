@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -339,25 +340,24 @@ def test_nothing_shows_anybody(stage, caplog, alarms):
 
 
 def test_one_message_sent_twice_at_once_goes_to_one_sender(clock):
-    """The second waits for the first, and learns who took it."""
-    entered, go = threading.Event(), threading.Event()
+    """Who comes while it is being sent waits, and learns who took it."""
+    order = []
 
     class Slow(SimulatedSender):
         def send(self, each):
-            entered.set()
-            go.wait(5)
+            order.append("begun")
+            time.sleep(0.02)
+            order.append("ended")
             super().send(each)
 
-    a, b = Slow(), SimulatedSender()
+    a, b = Slow(), Slow()
+    a.fail(Reply.UNAVAILABLE)
     fallback = FallbackSender({"a": a, "b": b}, clock=clock)
-    threads = [threading.Thread(target=fallback.send, args=(message(),)) for _ in range(2)]
-    threads[0].start()
-    assert entered.wait(5)
-    threads[1].start()
-    go.set()
-    for each in threads:
-        each.join(5)
-    assert (["claim.1"] * 2, []) == (ids(a), ids(b))
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(fallback.send, [message()] * 3))
+    assert ([], ["claim.1"] * 3) == (ids(a), ids(b))
+    assert ["begun", "ended"] * 4 == order
+    assert set() == fallback._being_sent
 
 
 def test_one_message_awaited_twice_at_once_goes_to_one_sender(clock):

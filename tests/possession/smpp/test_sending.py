@@ -242,6 +242,21 @@ def test_no_more_than_the_window_wait_at_once(centre, sender_to, message):
     assert 2 == max(most)
 
 
+def test_who_waits_for_a_place_is_told_that_the_session_ended(centre, sender_to, message):
+    """Its message was not sent, and it does not wait for an answer."""
+    sender = sender_to(centre, window=1)
+    centre.script.append(is_silent)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(sender.send, message())
+        waits_for(lambda: centre.submits)
+        second = pool.submit(sender.send, message())
+        time.sleep(0.1)
+        centre.cut()
+        for each in (first, second):
+            assert "the session with the centre ended" in str(each.exception())
+    assert 1 == len(centre.submits)
+
+
 def test_a_crowd_is_served(centre, sender_to, message):
     """Each of many messages of many callers is taken once."""
     sender = sender_to(centre, timeout=timedelta(seconds=20))

@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -21,6 +22,7 @@ from abonent.errors import (
     UsedAfterFork,
 )
 from abonent.possession.smpp import AsyncSmppSender
+from abonent.possession.smpp.session import Session
 from abonent.simulation import Reply
 from tests.possession.smpp.test_sending import fails, waits_for
 from tests.smsc import (
@@ -204,10 +206,11 @@ def test_a_quiet_centre_is_asked_whether_it_is_there(centre, sender_to, message)
 
 def test_a_centre_that_is_not_there_any_more_is_left(centre, sender_to, message):
     """Who does not answer is not waited for: there is another session, without a message."""
-    sender = sender_to(centre, enquire_every=QUICK, timeout=HASTY)
+    sender = sender_to(centre, enquire_every=QUICK, timeout=timedelta(seconds=1))
     sender.send(message())
     centre.answers_enquiries = False
-    waits_for(lambda: len(centre.binds) >= 2)
+    # One time-out, and not the three after which an answer would be taken for lost.
+    waits_for(lambda: len(centre.binds) >= 2, seconds=2.5)
 
 
 def test_a_message_that_is_not_answered_puts_the_session_in_doubt(centre, sender_to, message):
@@ -224,6 +227,36 @@ def test_it_answers_whether_it_is_there(centre, sender, message):
     centre.write(unit(ENQUIRE_LINK, 77))
     centre.write(unit(0x0103, 78, body=b"\0"))  # data_sm
     waits_for(lambda: centre.others == [(ENQUIRE_LINK | ANSWER, 0, 77), (ANSWER, 3, 78)])
+
+
+def test_who_does_not_read_is_not_read(centre):
+    """A centre that asks and takes no answers does not fill our memory with them."""
+    taken, room = [], asyncio.Event()
+
+    class Full:
+        transport = SimpleNamespace(abort=lambda: None)
+
+        def write(self, octets):
+            taken.append(octets)
+
+        async def drain(self):
+            await room.wait()
+
+    async def use():
+        reader = asyncio.StreamReader()
+        session = Session(reader, Full(), link_to(centre), lambda _: True)
+        session._start(session._read())
+        for sequence in (1, 2):
+            reader.feed_data(unit(ENQUIRE_LINK, sequence))
+        await asyncio.sleep(0.05)
+        before = list(taken)
+        room.set()
+        await asyncio.sleep(0.05)
+        session.end()
+        return before
+
+    assert [unit(ENQUIRE_LINK | ANSWER, 1)] == asyncio.run(use())
+    assert 2 == len(taken)
 
 
 # --- end --------------------------------------------------------------------------------
@@ -342,19 +375,24 @@ def test_a_sender_does_not_cross_a_fork(centre, sender, message):
 
 
 def test_a_loop_that_is_stuck_is_unavailable(centre, sender_to, message, monkeypatch):
-    """An observer that never returns keeps the thread; callers are not kept with it."""
+    """An observer that does not return keeps the thread; callers are not kept with it.
+
+    What they handed over goes when the thread is free again, and a repeat of it sends nothing.
+    """
     monkeypatch.setattr("abonent.possession.smpp.senders._GRACE", 0.1)
-    sender = sender_to(centre, timeout=QUICK)
+    sender = sender_to(centre, timeout=HASTY)
     stuck = threading.Event()
-    sender.watch(lambda *_: stuck.wait(5))
+    sender.watch(lambda *_: stuck.wait(10))
+    sender.send(message())
     sent = message()
-    sender.send(sent)
     try:
         centre.receipt(centre.taken[0].centre_id, waits=False)
         time.sleep(0.1)
-        fails(Unavailable, sender, message())
+        assert "stuck" in str(fails(Unavailable, sender, sent))
     finally:
         stuck.set()
+    sender.send(sent)
+    assert 2 == len(centre.submits)
 
 
 # --- awaited ----------------------------------------------------------------------------

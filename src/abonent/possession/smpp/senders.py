@@ -126,8 +126,7 @@ class SmppSender:
         sent = asyncio.run_coroutine_threadsafe(self._exchange.send(message), loop)
         try:
             sent.result(self._patience)
-        except TimeoutError:
-            sent.cancel()
+        except TimeoutError:  # it may still be sent, and a repeat will know
             raise Unavailable("the thread of the sender is stuck", adapter=NAME) from None
 
     def watch(self, observer: DeliveryObserver) -> None:
