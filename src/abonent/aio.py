@@ -224,10 +224,15 @@ class AsyncIdentifier:
     # --- operators and time ----------------------------------------------------------
 
     async def receive(
-        self, item: Notice | LateAnswer, *, received_at: datetime | None = None
+        self,
+        item: Notice | LateAnswer,
+        *,
+        received_at: datetime | None = None,
+        event_id: str | None = None,
     ) -> Received:
         """See `Identifier.receive`."""
-        return await self._drive(self._engine.inbound.receive(item, self._arrived(received_at)))
+        at = self._arrived(received_at)
+        return await self._drive(self._engine.inbound.receive(item, at, event_id))
 
     async def receive_many(
         self, items: Iterable[Notice | LateAnswer], *, received_at: datetime | None = None

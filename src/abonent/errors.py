@@ -403,6 +403,27 @@ class UnknownQuery(AdapterError):
     remedy = "Return the query id of the question unchanged."
 
 
+class EventReused(AdapterError):
+    """An operator gave a message the id of another one; nothing was changed."""
+
+    code = "EVENT_REUSED"
+    remedy = "Give each event an id of its own, and the same one only to the same event."
+
+
+class RequestRefused(AdapterError):
+    """What an operator sent over HTTP is not a signed event; nothing of it was stored.
+
+    `reason` is the stable name of the refusal (see `abonent.wire.Refusal`).
+    """
+
+    code = "REQUEST_REFUSED"
+    remedy = "Read the reason; the sender has to correct the request."
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 # --- the store ----------------------------------------------------------------------
 
 

@@ -242,19 +242,29 @@ class Identifier:
     # --- operators and time ----------------------------------------------------------
 
     def receive(
-        self, item: Notice | LateAnswer, *, received_at: datetime | None = None
+        self,
+        item: Notice | LateAnswer,
+        *,
+        received_at: datetime | None = None,
+        event_id: str | None = None,
     ) -> Received:
         """Take a notice or late answer that an operator sent by itself and that was verified.
 
         Args:
             item: what arrived.
             received_at: when, by our clock; None for now.
+            event_id: the operator's own id of the message in which it came, 1–256 characters. The
+                same message again within 24 hours is `Ignored.REPEATED` and does nothing more;
+                what it leads to and that it was taken are committed together. None: it is judged
+                anew each time it comes.
 
         Raises:
             UnknownOperator: no gateway is configured for it.
+            EventReused: another message of this operator came under this id.
             NaiveInstant: `received_at` has no time zone.
         """
-        return self._drive(self._engine.inbound.receive(item, self._arrived(received_at)))
+        at = self._arrived(received_at)
+        return self._drive(self._engine.inbound.receive(item, at, event_id))
 
     def receive_many(
         self, items: Iterable[Notice | LateAnswer], *, received_at: datetime | None = None

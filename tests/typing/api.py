@@ -81,6 +81,19 @@ from abonent.ports import (
     WithdrawEntry,
 )
 from abonent.possession.smpp import AsyncSmppSender, Meaning, SmppLink, SmppSender
+from abonent.transport import Transport
+from abonent.wire import (
+    AsyncInbox,
+    FetchedJwks,
+    FileSigningKeys,
+    HttpReply,
+    Inbox,
+    JwksKeys,
+    SignedCarrier,
+    SigningKeys,
+    VerificationKeys,
+    decode_event,
+)
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -336,3 +349,34 @@ def alarmed(alarm: Alarm) -> None:
     assert_type(alarm.kind, AlarmKind)
     assert_type(alarm.adapter, str)
     assert_type(alarm.cause, str)
+
+
+def over_http(identifier: Identifier, keys: FileSigningKeys, transport: Transport) -> None:
+    own: dict[str, VerificationKeys] = {
+        "mts": JwksKeys(b""),
+        "beeline": FetchedJwks("https://b.example/jwks", transport),
+    }
+    inbox = Inbox(identifier, url="https://chat.example/notices", keys=own)
+    reply = inbox.receive_http("POST", "/notices", {"content-type": "x"}, b"")
+    inbox.receive_http("POST", "/notices", [(b"content-type", b"x")], b"")
+    assert_type(reply, HttpReply)
+    status, headers, body = reply
+    assert_type(status, int)
+    assert_type(headers, dict[str, str])
+    assert_type(body, bytes)
+    carrier = SignedCarrier(addresses={"m": ""}, keys=keys, transport=transport)
+    assert_type(carrier.deliver("m", a_notice()), None)
+    assert_type(decode_event(b"").item, Notice | LateAnswer)
+    assert_type(keys.signing_keys().jwks(datetime.now(UTC)), bytes)
+    assert_type(identifier.receive(a_notice(), event_id="e"), Received)
+
+
+async def over_http_in_a_loop(identifier: AsyncIdentifier, keys: SigningKeys) -> None:
+    inbox = AsyncInbox(identifier, url="https://chat.example/notices", keys={})
+    assert_type(await inbox.receive_http("POST", "/notices", {}, b""), HttpReply)
+    await identifier.receive(a_notice(), event_id="e")
+
+
+def a_notice() -> Notice:
+    number = SubscriberNumber("+79161234567")
+    return Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
