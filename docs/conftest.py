@@ -1,8 +1,6 @@
 """Every Python block of these pages is run; the blocks of one page share their names."""
 
 import os
-import tempfile
-from pathlib import Path
 
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
@@ -11,17 +9,32 @@ from sybil.sybil import SybilCollection
 from tests.postgres import GIVEN, Server, run
 
 
-def serve(_):
+def serve(namespace):
     """Give a page a PostgreSQL server, where its reader would have one."""
-    server = GIVEN or Server(Path(tempfile.mkdtemp(prefix="abonent-docs-"))).conninfo
-    run(server, "DROP SCHEMA IF EXISTS abonent CASCADE")
-    os.environ["ABONENT_DATABASE"] = server
+    if GIVEN is None:
+        namespace["_server"] = Server()  # it lives as long as somebody holds it
+    place = GIVEN or namespace["_server"].conninfo
+    run(place, "DROP SCHEMA IF EXISTS abonent CASCADE")
+    os.environ["ABONENT_DATABASE"] = place
+
+
+def end(namespace):
+    """End the server of a page, and the sessions that the page has left open."""
+    server = namespace.pop("_server", None)
+    if server is not None:
+        server.__exit__()
 
 
 PARSERS = [PythonCodeBlockParser(), SkipParser()]
 pytest_collect_file = SybilCollection(
     [
-        Sybil(parsers=PARSERS, patterns=["*postgresql.md"], excludes=["*/adr/*"], setup=serve),
+        Sybil(
+            parsers=PARSERS,
+            patterns=["*postgresql.md"],
+            excludes=["*/adr/*"],
+            setup=serve,
+            teardown=end,
+        ),
         Sybil(
             parsers=PARSERS,
             patterns=["*.md"],
