@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import subprocess
 import tempfile
 import time
@@ -19,6 +20,8 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from abonent.stores.postgres_schema import upgrade
 
 GIVEN: Final = os.environ.get("ABONENT_TEST_POSTGRES")
 TABLES: Final = ("space", "record", "deadline", "alias", "journal")
@@ -126,3 +129,40 @@ def empty(conninfo: str, schema: str) -> None:
     """Leave a schema as if it had just been made."""
     names = ", ".join(f"{schema}.{table}" for table in TABLES)
     run(conninfo, f"TRUNCATE {names} RESTART IDENTITY")
+
+
+_made: dict[int, str] = {}
+
+
+def made(conninfo: str, partitions: int) -> str:
+    """Return the name of an empty schema of this process; it is made once, for that takes long."""
+    if partitions not in _made:
+        name = f"test_{os.getpid()}_{partitions}_{secrets.token_hex(3)}"
+        if not upgrade(conninfo, schema=name, partitions=partitions):
+            raise RuntimeError("the schema was there")
+        _made[partitions] = name
+    empty(conninfo, _made[partitions])
+    return _made[partitions]
+
+
+def sessions(named: str, also: str = "") -> str:
+    """The part of a statement that finds the sessions of an application by its name."""
+    name = conninfo_to_dict(named)["application_name"]
+    return f"FROM pg_stat_activity WHERE application_name = '{name}' {also}"
+
+
+def wait_for(conninfo: str, statement: str, expected: object) -> None:
+    """Wait until a statement gives what is expected of it."""
+    deadline = time.monotonic() + 20
+    while run(conninfo, statement) != (expected,):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{statement} does not become {expected}")
+        time.sleep(0.01)
+
+
+def cut_off(conninfo: str, named: str) -> None:
+    """End the sessions of this name, as an administrator or a failover does."""
+    pids = run(conninfo, f"SELECT coalesce(array_agg(pid), '{{}}') {sessions(named)}")[0]
+    run(conninfo, f"SELECT count(pg_terminate_backend(pid)) FROM unnest(ARRAY{pids}::int[]) pid")
+    gone = f"SELECT count(*) {sessions(named, f'AND pid = ANY(ARRAY{pids}::int[])')}"
+    wait_for(conninfo, gone, 0)
