@@ -55,6 +55,9 @@ class Server:
     def __exit__(self, *_: object) -> None:
         with suppress(subprocess.CalledProcessError):  # it may be down
             self.control("stop", "-m", "immediate")
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         self._server.cleanup()
         self._place.cleanup()
 
@@ -67,6 +70,14 @@ class Server:
     def pid(self) -> int:
         """The process that all others of the server are children of."""
         return int((self.folder / "postmaster.pid").read_text().split()[0])
+
+    def set(self, **settings: str) -> None:
+        """Change settings that need no restart, and wait until sessions see them."""
+        for name, value in settings.items():
+            run(self.conninfo, f"ALTER SYSTEM SET {name} = '{value}'")
+        self.control("reload")
+        for name, value in settings.items():
+            wait_for(self.conninfo, f"SHOW {name}", value)
 
     def _lives(self) -> bool:
         try:
@@ -92,12 +103,40 @@ class Server:
 
     def control(self, *arguments: str) -> None:
         """Run `pg_ctl` on it."""
-        self._run(
-            "pg_ctl",
-            ("-w", "-D", str(self.folder), *arguments),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-        )
+        self.execute("pg_ctl", "-w", "-D", str(self.folder), *arguments)
+
+    def execute(self, program: str, *arguments: str) -> None:
+        """Run one of the server's programs as whom it runs as."""
+        self._run(program, arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+
+
+class Standby(Server):
+    """A copy of another server, which it follows until it is promoted."""
+
+    def __init__(self, primary: Server) -> None:
+        self._run, self._server = primary._run, primary._server
+        self._place = tempfile.TemporaryDirectory(prefix="postgres-")
+        self.folder = Path(self._place.name) / "server"
+        self.folder.mkdir(mode=0o700)
+        os.chown(self.folder, primary.folder.stat().st_uid, -1)
+        Path(self._place.name).chmod(0o755)
+        self._conninfo = make_conninfo(primary.conninfo, host=str(self.folder))
+        where = ("-D", str(self.folder), "-d", primary.conninfo, "-R", "-c", "fast")
+        self.execute("pg_basebackup", *where)
+        for each in ("log", ".handle_pids.json", ".s.PGSQL.5432.lock"):  # the other's own
+            (self.folder / each).unlink(missing_ok=True)
+        self.start()
+
+    @property
+    def conninfo(self) -> str:
+        return self._conninfo
+
+    def _clean_up(self) -> None:
+        self._place.cleanup()
+
+    def promote(self) -> None:
+        """Have it take writes from now on."""
+        self.control("promote")
 
 
 def _patiently(start: Callable[[], Any]) -> Any:

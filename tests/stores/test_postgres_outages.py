@@ -17,7 +17,7 @@ from abonent.ports import Append, Put, Record, StorageFeatures, Unit
 from abonent.stores import postgres_link
 from abonent.stores.postgres import PostgresStorage
 from abonent.stores.postgres_schema import upgrade
-from tests.postgres import Server, cut_off, run, sessions, wait_for, with_options
+from tests.postgres import Server, cut_off, run, sessions, with_options
 
 PATIENT = timedelta(seconds=60)
 HASTY = timedelta(seconds=1)
@@ -97,22 +97,17 @@ def lonely():
     """A server whose commits wait for a standby that is not there."""
     with Server() as server:
         upgrade(server.conninfo)
-        run(server.conninfo, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         yield server
 
 
 @contextmanager
 def waiting_for_a_standby(server):
     """From now on every commit waits."""
-    server.control("reload")
-    wait_for(server.conninfo, "SHOW synchronous_standby_names", "nobody")
+    server.set(synchronous_standby_names="nobody")
     try:
         yield
     finally:
-        run(server.conninfo, "ALTER SYSTEM RESET synchronous_standby_names")
-        server.control("reload")
-        wait_for(server.conninfo, "SHOW synchronous_standby_names", "")
-        run(server.conninfo, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        server.set(synchronous_standby_names="")
 
 
 def opened(server, **settings):
