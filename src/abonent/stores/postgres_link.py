@@ -374,6 +374,9 @@ def ours(error: psycopg.Error) -> AbonentError:
     kind, text = _MEANING.get(state) or _MEANING_OF_CLASS.get(
         state[:2], (StorageError, "PostgreSQL failed")
     )
+    if kind is StoreFull and error.diag.severity_nonlocalized == "PANIC":
+        # No room for the log of writes: whether the commit is in it shows when it is back.
+        return StoreUnavailable(f"the server went down: {text} ({state})")
     return kind(f"{text} ({state})")
 
 
