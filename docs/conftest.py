@@ -25,12 +25,13 @@ def end(namespace):
         server.__exit__()
 
 
+ON_POSTGRESQL = ["*how-to/postgresql.md", "*how-to/your-tables.md"]
 PARSERS = [PythonCodeBlockParser(), SkipParser()]
 pytest_collect_file = SybilCollection(
     [
         Sybil(
             parsers=PARSERS,
-            patterns=["*postgresql.md"],
+            patterns=ON_POSTGRESQL,
             excludes=["*/adr/*"],
             setup=serve,
             teardown=end,
@@ -38,7 +39,7 @@ pytest_collect_file = SybilCollection(
         Sybil(
             parsers=PARSERS,
             patterns=["*.md"],
-            excludes=["_build/**/*.md", "_*.md", "*how-to/postgresql.md"],
+            excludes=["_build/**/*.md", "_*.md", *ON_POSTGRESQL],
         ),
     ]
 ).pytest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import subprocess
 import tempfile
@@ -182,6 +183,13 @@ def made(conninfo: str, partitions: int) -> str:
         _made[partitions] = name
     empty(conninfo, _made[partitions])
     return _made[partitions]
+
+
+def make_old(conninfo: str, schema: str, version: int, partitions: int = 1) -> None:
+    """Make a schema as releases did that knew no later version."""
+    place = Path(__file__).parent / "stores/schemas"
+    text = (place / f"version-{version}-partitions-{partitions}.sql").read_text("utf-8")
+    run(conninfo, re.sub(r"\babonent(?=[.;])", schema, text))
 
 
 def sessions(named: str, also: str = "") -> str:

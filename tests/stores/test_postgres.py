@@ -32,7 +32,7 @@ from abonent.errors import (
 from abonent.ports import AliasChange, Append, Put, Record, StorageFeatures, Unit
 from abonent.stores import postgres_link
 from abonent.stores.postgres import PostgresStorage
-from abonent.stores.postgres_schema import ddl, upgrade
+from abonent.stores.postgres_schema import SCHEMA_VERSION, ddl, upgrade
 from abonent.testing import StorageContract
 from tests.postgres import Server, cut_off, made, run, sessions, wait_for, with_options
 
@@ -206,7 +206,8 @@ def test_no_schema_yet(conninfo, fresh):
 def test_a_schema_for_newer_releases(conninfo, fresh):
     """It is refused before anything is read or written, by `upgrade` as well."""
     upgrade(conninfo, schema=fresh)
-    run(conninfo, f"INSERT INTO {fresh}.version VALUES (2, 2)")
+    newer = SCHEMA_VERSION + 1
+    run(conninfo, f"INSERT INTO {fresh}.version VALUES ({newer}, {newer})")
     with pytest.raises(StoreNewer):
         PostgresStorage(conninfo, schema=fresh)
     with pytest.raises(StoreNewer):
@@ -222,7 +223,7 @@ def test_a_newer_schema_that_this_release_can_use(conninfo, fresh):
             conninfo,
             f"ALTER TABLE {fresh}.record ADD COLUMN territory text",
             f"CREATE TABLE {fresh}.more (id int)",
-            f"INSERT INTO {fresh}.version VALUES (2, 1)",
+            f"INSERT INTO {fresh}.version VALUES ({SCHEMA_VERSION + 1}, {SCHEMA_VERSION})",
         )
         assert old.commit([put(expected=1)]) == [True]
         with closing(PostgresStorage(conninfo, schema=fresh)) as started_later:
