@@ -89,6 +89,17 @@ def test_a_server_that_does_not_answer(server, call):
     run(server.conninfo, f"DROP SCHEMA {name} CASCADE")
 
 
+def test_nothing_more_is_asked_on_a_connection_without_an_answer(server):
+    """What comes on it late would be taken for the answer to something else."""
+    named = make_conninfo(server.conninfo, application_name=f"test_{secrets.token_hex(6)}")
+    with postgres_link.connect(named) as connection:
+        connection.answer_to(HASTY)
+        with stopped(server.conninfo, named):
+            with pytest.raises(postgres_link.Unanswered):
+                within(8, lambda: connection.execute("SELECT 1"))
+            assert connection.closed
+
+
 # --- standbys that do not confirm ----------------------------------------------------
 
 
@@ -97,6 +108,8 @@ def lonely():
     """A server whose commits wait for a standby that is not there."""
     with Server() as server:
         upgrade(server.conninfo)
+        # A role may not care for warnings; we do.
+        run(server.conninfo, "ALTER ROLE postgres SET client_min_messages = error")
         yield server
 
 
@@ -314,3 +327,14 @@ def test_a_role_whose_commits_are_not_flushed(conninfo, schema, mode, durable):
     place = with_options(conninfo, synchronous_commit=mode)
     with closing(PostgresStorage(place, schema=schema)) as store:
         assert StorageFeatures(durable=durable, shared=True) == store.features
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_flush(lonely):
+    """Nor where the server flushes nothing at all."""
+    lonely.set(fsync="off")
+    try:
+        with closing(PostgresStorage(lonely.conninfo)) as store:
+            assert not store.features.durable
+    finally:
+        lonely.set(fsync="on")

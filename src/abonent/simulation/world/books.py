@@ -53,7 +53,9 @@ class Call:
     """The code of the error that what was passed must lead to."""
     serving: str | None = None
     routed: bool = False
-    routes: dict[SubscriberNumber, str | None] = field(factory=dict[SubscriberNumber, str | None])
+    routes: dict[SubscriberNumber, set[str | None]] = field(
+        factory=dict[SubscriberNumber, set[str | None]]
+    )
     """What the router said of each number."""
     unreached: bool = False
     """Whether the router was out of reach."""

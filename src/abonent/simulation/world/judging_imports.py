@@ -7,7 +7,7 @@ Refuses to know whether the table was right: a declared number may be anybody's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -30,9 +30,10 @@ class ImportsJudge(Docket):
         call = self._watch.call
         self._insist("I1", call.name == "import", "a user is declared whom nobody declared")
         rows = [
-            (each.row.proven_at, self._speaker(book, call, each))
+            (each.row.proven_at, speaker)
             for each in call.rows
             if (each.row.user_id, each.number) == (account.user, event.number)
+            for speaker in self._speakers(book, call, each)
         ]
         self._insist("I1", (event.proven_at, event.operator) in rows, "another row is declared")
         self._insist("I1", account.fresh, "a user is declared who has a history")
@@ -56,11 +57,14 @@ class ImportsJudge(Docket):
         )
         self._watch.saw("a user declared")
 
-    def _speaker(self, book: Book, call: Call, listed: Listed) -> str | None:
-        """Return the operator on record: the one given, or for a foreign messenger the routed."""
+    def _speakers(self, book: Book, call: Call, listed: Listed) -> Iterable[str | None]:
+        """Return who may be on record: the one given, or for a foreign messenger the routed.
+
+        Of a row that is there twice the router may have said this and then that.
+        """
         if listed.row.operator is not None or not self.needs(book) or listed.number is None:
-            return listed.row.operator
-        return call.routes.get(listed.number)
+            return (listed.row.operator,)
+        return call.routes.get(listed.number, set()) - {None}
 
 
 def judge_import(watch: Watch, book: Book, call: Call, report: ImportReport, at: datetime) -> None:
@@ -120,7 +124,7 @@ def _taken(_w: Watch, book: Book, call: Call, listed: Listed, _at: datetime) -> 
 
 def _unrouted(w: Watch, book: Book, call: Call, listed: Listed, _at: datetime) -> bool:
     asked = listed.row.operator is None and w.judge.needs(book) and listed.number in call.routes
-    return asked and listed.number is not None and call.routes[listed.number] is None
+    return asked and listed.number is not None and None in call.routes[listed.number]
 
 
 _CAUSES: Final[Mapping[str, Cause]] = {

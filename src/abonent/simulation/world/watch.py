@@ -103,7 +103,8 @@ class Watch:
 
     def routed(self, number: SubscriberNumber, operator: str | None) -> None:
         """Note what the router said."""
-        self.call.serving = self.call.routes[number] = operator
+        self.call.serving = operator
+        self.call.routes.setdefault(number, set()).add(operator)
         self.call.routed = True
 
     def book(self, service: Service) -> Book:
