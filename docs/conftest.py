@@ -12,18 +12,18 @@ from tests.smsc import PASSWORD, FaultyCentre
 
 def serve(namespace):
     """Give a page a PostgreSQL server, where its reader would have one."""
-    server = GIVEN
-    if not server:
-        namespace["_server"] = Server()
-        server = namespace["_server"].conninfo
-    run(server, "DROP SCHEMA IF EXISTS abonent CASCADE")
-    os.environ["ABONENT_DATABASE"] = server
+    if GIVEN is None:
+        namespace["_server"] = Server()  # it lives as long as somebody holds it
+    place = GIVEN or namespace["_server"].conninfo
+    run(place, "DROP SCHEMA IF EXISTS abonent CASCADE")
+    os.environ["ABONENT_DATABASE"] = place
 
 
 def end(namespace):
-    """End the server, if it was one of the page's own."""
-    if "_server" in namespace:
-        namespace["_server"].__exit__()
+    """End the server of a page, and the sessions that the page has left open."""
+    server = namespace.pop("_server", None)
+    if server is not None:
+        server.__exit__()
 
 
 def take(namespace):
@@ -40,12 +40,13 @@ def leave(namespace):
     assert numbers == ["67", "68", "69"]
 
 
+ON_POSTGRESQL = ["*how-to/postgresql.md", "*how-to/your-tables.md"]
 PARSERS = [PythonCodeBlockParser(), SkipParser()]
 pytest_collect_file = SybilCollection(
     [
         Sybil(
             parsers=PARSERS,
-            patterns=["*postgresql.md"],
+            patterns=ON_POSTGRESQL,
             excludes=["*/adr/*"],
             setup=serve,
             teardown=end,
@@ -54,12 +55,7 @@ pytest_collect_file = SybilCollection(
         Sybil(
             parsers=PARSERS,
             patterns=["*.md"],
-            excludes=[
-                "_build/**/*.md",
-                "_*.md",
-                "*how-to/postgresql.md",
-                "*how-to/send-codes.md",
-            ],
+            excludes=["_build/**/*.md", "_*.md", *ON_POSTGRESQL, "*how-to/send-codes.md"],
         ),
     ]
 ).pytest()

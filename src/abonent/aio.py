@@ -189,6 +189,10 @@ class AsyncIdentifier:
         """See `Identifier.standing`."""
         return await self._in_thread(self._readers, self._calls.standing, user_id)
 
+    async def row_key(self, user_id: str) -> bytes | None:
+        """See `Identifier.row_key`."""
+        return await self._in_thread(self._readers, self._calls.row_key, user_id)
+
     def gate(self, user_id: str) -> PendingGate:
         """See `Identifier.gate`. To be awaited: before that, it has no truth value (P25)."""
         asked = partial(self._in_thread, self._readers, self._calls.gate, user_id)

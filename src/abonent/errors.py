@@ -438,7 +438,8 @@ class StorageError(AbonentError):
 class StoreUnavailable(StorageError):
     """The store is out of reach, locked or busy; trying again may help.
 
-    Nothing was applied; or, where the connection broke in the middle of a commit, all of it was.
+    Nothing was applied; or, where the connection broke or no answer came in the middle of a commit,
+    all of it may have been.
     """
 
     code = "STORE_UNAVAILABLE"

@@ -183,6 +183,15 @@ class Identifier:
         """Say where a user stands and what they may do next."""
         return self._calls.standing(user_id)
 
+    def row_key(self, user_id: str) -> bytes | None:
+        """Return the key under which this user is kept, None if nothing is.
+
+        16 bytes, a keyed hash, by which the views of a PostgreSQL store can be joined with a
+        table of the application's. It may be another one after the user was forgotten and came
+        back. It says nothing to who has not the keys, except that two rows are about one user.
+        """
+        return self._calls.row_key(user_id)
+
     def gate(self, user_id: str) -> Gate:
         """Tell whether this user may transmit messages now.
 

@@ -279,6 +279,7 @@ def sync() -> None:
         assert_type(identifier.prove("alice", "123456"), Standing)
         assert_type(identifier.prove("alice", OneTimeCode("123456")), Standing)
         assert_type(identifier.standing("alice"), Standing)
+        assert_type(identifier.row_key("alice"), bytes | None)
         gate = identifier.gate("alice")
         assert_type(gate, Gate)
         if gate:
@@ -322,6 +323,7 @@ async def asynchronous() -> None:
         assert_type(await identifier.claim("alice", "+79161234567"), Standing)
         assert_type(await identifier.prove("alice", "123456"), Standing)
         assert_type(await identifier.standing("alice"), Standing)
+        assert_type(await identifier.row_key("alice"), bytes | None)
         assert_type(await identifier.gate("alice"), Gate)
         await identifier.require_open("alice")
         assert_type(await identifier.forget("alice"), bool)

@@ -101,9 +101,10 @@ class Watch:
         finally:
             self._calls.remove(call)
 
-    def routed(self, operator: str | None) -> None:
+    def routed(self, number: SubscriberNumber, operator: str | None) -> None:
         """Note what the router said."""
         self.call.serving = operator
+        self.call.routes.setdefault(number, set()).add(operator)
         self.call.routed = True
 
     def book(self, service: Service) -> Book:
@@ -162,6 +163,7 @@ class Watch:
                 what = f"the journal does not replay at {type(event).__name__}"
                 raise self.breach("I7", what) from None
             self.judge.event(book, account, event, passed)
+            account.fresh = False
         self.insist("I4", not self._expected, "what a notice leads to did not follow")
         for winner, event in passed:
             for other in book.accounts.values():
@@ -211,7 +213,7 @@ class Watch:
             book.users[row.user_id] = account
         subject = subject_of(row.subject_key)
         if account.subject != subject:
-            account.replica = BLANK  # the journal of a new subject begins anew
+            account.replica, account.fresh = BLANK, True  # the journal of a new subject begins anew
             account.subject, account.subject_key = subject, row.subject_key
             book.subjects[subject] = account
 
