@@ -42,7 +42,7 @@ def ledger(tmp_path, world):
 def history(world: World, ledger: Ledger, user: str = "alice"):
     world.flush()
     ledger.publish()
-    return history_of(Published(ledger.folder, ledger.key), world.identifier._engine.archive, user)
+    return history_of(Published(ledger.folder, ledger.key), world.identifier, user)
 
 
 def test_a_history_is_proven_and_opened(world, ledger):
@@ -81,14 +81,13 @@ def test_what_is_not_logged_yet(world, ledger):
     world.identify("boris", N2)
     world.flush()
     published = Published(ledger.folder, ledger.key)
-    archive = world.identifier._engine.archive
-    later = history_of(published, archive, "alice")
+    later = history_of(published, world.identifier, "alice")
     assert count == len(later.proofs)
     assert later.unlogged > 0
     with pytest.raises(InvalidValue, match="publish a checkpoint first"):
-        history_of(published, archive, "boris")
+        history_of(published, world.identifier, "boris")
     with pytest.raises(UnknownUser):
-        history_of(published, archive, "nobody")
+        history_of(published, world.identifier, "nobody")
 
 
 # --- forgetting -------------------------------------------------------------------------
@@ -120,7 +119,7 @@ def test_proofs_outlive_the_user(world, ledger, tmp_path):
     assert since.size < verify(ledger.folder, ledger.key, since).checkpoint.size
     published = Published(ledger.folder, ledger.key)
     with pytest.raises(UnknownUser):
-        history_of(published, world.identifier._engine.archive, "alice")
+        history_of(published, world.identifier, "alice")
     one = published.prove(entry_at(world.storage, SPACE, 1))
     single.write_bytes(one.text)
     assert 1 == verify(single, ledger.key).entries[0].cursor

@@ -12,6 +12,7 @@ import pytest
 
 from abonent import MemoryStorage, SqliteStorage
 from abonent.audit import log as logging_room
+from abonent.audit import tiles as tiles_room
 from abonent.audit.log import Log
 from abonent.audit.notes import Checkpoint, to64
 from abonent.audit.signing import Signer, create_key
@@ -103,6 +104,19 @@ def test_tiles_of_seventy_thousand(tmp_path):
     assert {8_192} == {(tmp_path / each).stat().st_size for each in full}
     tiles = Tiles(tmp_path, 70_000)
     assert [274, 2, 1] == [sum(tiles.width(level, n) > 0 for n in range(300)) for level in range(3)]
+
+
+def test_few_tiles_are_kept_in_memory(tmp_path, monkeypatch):
+    """A reader forgets tiles when it has many, and reads them again."""
+    leaves = [bytes([each]) * 32 for each in range(256)] * 5
+    edge = Edge(tmp_path)
+    edge.extend(leaves)
+    edge.save()
+    monkeypatch.setattr(tiles_room, "_KEPT", 2)
+    tiles = Tiles(tmp_path, len(leaves))
+    for index in (0, 300, 700, 1_100, 5):
+        assert leaves[index] == tiles.node(0, index)
+        assert len(tiles._rows) <= 2
 
 
 def test_partial_tiles_go_when_they_are_full(ledger):

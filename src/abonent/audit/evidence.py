@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from abonent.aio import AsyncIdentifier
 from abonent.audit.disk import read
 from abonent.audit.leaves import Opening, leaf_data
 from abonent.audit.notes import LONGEST, Checkpoint, VerifierKey
@@ -21,6 +22,7 @@ from abonent.audit.tree import consistency_path, inclusion_path, is_included, le
 from abonent.core.parties import check_user_id
 from abonent.engine.archive import Archive
 from abonent.errors import EvidenceTampered, EvidenceUnavailable, InvalidValue, UnknownUser
+from abonent.identifier import Identifier
 from abonent.ports import Entry, Storage
 
 _PAGE: Final = 4_096
@@ -99,13 +101,16 @@ def entry_at(storage: Storage, space: str, cursor: int) -> Entry:
     return found[0]
 
 
-def history_of(published: Published, archive: Archive, user_id: str) -> History:
+def history_of(
+    published: Published, identifier: Identifier | AsyncIdentifier, user_id: str
+) -> History:
     """Return the proofs of all entries about a user. Reads the whole journal.
 
     Raises:
         UnknownUser: nothing is held about them, or they were forgotten.
         InvalidValue: nothing about them is logged yet.
     """
+    archive = identifier._engine.archive
     held = archive.user(check_user_id(user_id))
     if held is None or held.row.user_id is None:
         raise UnknownUser("nothing is held about this user")

@@ -162,8 +162,5 @@ class Edge:
     def _write(self, path: str, tile: Sequence[bytes]) -> Path:
         target = self.folder / path
         put(target, b"".join(tile))
-        for folder in target.parents:
-            self._folders.add(folder)
-            if folder == self.folder:
-                break
+        self._folders.update(self.folder / each for each in Path(path).parents)
         return target

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from abonent.audit.notes import Checkpoint, VerifierKey
     from abonent.audit.verifying import Proven
     from abonent.engine.archive import Archive
+    from abonent.identifier import Identifier
 
 STATUSES: Final = ((EvidenceTampered, 3), (EvidenceDamaged, 4), (EvidenceForeign, 5))
 """Exit statuses of what does not hold. 1 is any other failure, 2 a command line that is none."""
@@ -217,14 +218,15 @@ def prove(
         if since is not None:
             put(out, published.prove_extension(checkpoint_in(since, public)).text)
         else:
-            with _archive(target or "") as archive:
+            with _service(target or "") as identifier:
                 if user is not None:
-                    history = history_of(published, archive, user)
+                    history = history_of(published, identifier, user)
                     text = history.text
                     told.update(entries=len(history.proofs), unlogged=history.unlogged)
                     if opening is not None:
                         put(opening, history.opening.text.encode(), 0o600)
                 else:
+                    archive = identifier._engine.archive
                     found = entry_at(archive.storage, archive.space, entry or 0)
                     text = published.prove(found).text
                     told["entries"] = 1
@@ -301,10 +303,16 @@ def _judged(as_json: bool) -> Generator[None]:
 
 
 @contextmanager
-def _archive(target: str) -> Generator[Archive]:
+def _service(target: str) -> Generator[Identifier]:
     from abonent.cli.worker import found
 
     with found(target)() as identifier:
+        yield identifier
+
+
+@contextmanager
+def _archive(target: str) -> Generator[Archive]:
+    with _service(target) as identifier:
         yield identifier._engine.archive
 
 
