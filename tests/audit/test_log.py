@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from functools import cache
 from hashlib import sha256
@@ -27,10 +28,13 @@ from abonent.errors import (
     LogRolledBack,
     StoreUnavailable,
 )
-from abonent.ports import Append
+from abonent.ports import Append, Put, Unit
+from abonent.stores.postgres import PostgresStorage
+from abonent.stores.postgres_schema import upgrade
 from tests.audit import naive
 from tests.audit.crashing import Crash, dying, watched
 from tests.audit.logs import NAME, SPACE, Ledger, entries
+from tests.postgres import run
 
 
 @pytest.fixture
@@ -168,6 +172,7 @@ def sound(ledger: Ledger, signed: list[str]) -> None:
         verify(ledger.folder, ledger.key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("counts", [(0, 3), (250, 20), (3, 515)])
 def test_a_crash_at_any_step(tmp_path, counts, after):
@@ -198,6 +203,34 @@ def test_a_crash_at_any_step(tmp_path, counts, after):
             break
     assert not died
     assert at > 6
+
+
+def test_what_is_promised_is_flushed(ledger, monkeypatch):
+    """A file is flushed before it gets its name, and all names before the next thing begins."""
+    ledger.append(*entries(300))
+    fsync, replace = os.fsync, Path.replace
+    steps: list[str] = []
+
+    def flushed(file):
+        steps.append(f"flush {Path(f'/proc/self/fd/{file}').readlink().name}")
+        fsync(file)
+
+    def renamed(path, target):
+        assert steps[-1] == f"flush {path.name}"
+        steps.append(f"name {target.name}")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    ledger.publish()
+    named = [each for each in steps if each.startswith("name")]
+    assert ["name 000", "name 44", "name 1", "name log.key.last", "name checkpoint"] == named
+    tiles = steps[: steps.index("flush .log.key.last.draft")]
+    folders = ["0", "000.p", "001.p", "1", "log", "tile"]
+    assert [f"flush {each}" for each in folders] == sorted(tiles[-6:])
+    after = steps[steps.index("name log.key.last") + 1]
+    assert f"flush {ledger.root.name}" == after
+    assert "flush log" == steps[-1]
 
 
 def test_what_was_never_signed_is_written_over(ledger):
@@ -333,6 +366,18 @@ def test_a_lost_folder_is_rebuilt(ledger, more):
         assert whole == {
             each.relative_to(ledger.folder): each.read_bytes() for each in files(ledger.folder)
         }
+
+
+def test_a_long_journal_is_rebuilt(ledger, monkeypatch):
+    """On the way to what was signed last nothing is signed; beyond it, as always."""
+    filled(ledger, 50)
+    shutil.rmtree(ledger.folder)
+    ledger.append(*entries(30, seed=1))
+    monkeypatch.setattr(logging_room, "_PAGE", 10)
+    monkeypatch.setattr(logging_room, "_PAGES", 2)
+    with watched() as signed:
+        ledger.publish(rebuild=True)
+    assert ["60", "80"] == [each.split("\n")[1] for each in signed]
 
 
 def test_a_short_journal_rebuilds_nothing(ledger):
@@ -490,10 +535,35 @@ class Without:
         return [each for each in found if each.cursor != self.cursor][:limit]
 
 
-def test_a_log_on_sqlite(tmp_path):
-    """The feed of a database file gives the same tree."""
-    store = SqliteStorage(tmp_path / "j.db")
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request, tmp_path):
+    """One of the stores that the library has, empty."""
+    if request.param != "postgres":
+        made = SqliteStorage(tmp_path / "j.db") if request.param == "sqlite" else MemoryStorage()
+        yield made
+    else:
+        conninfo, schema = request.getfixturevalue("conninfo"), f"test_{secrets.token_hex(6)}"
+        upgrade(conninfo, schema=schema)
+        made = PostgresStorage(conninfo, schema=schema)
+        yield made
+        run(conninfo, f"DROP SCHEMA {schema} CASCADE")
+    made.close()
+
+
+def test_every_store_can_be_logged(tmp_path, store):
+    """Cursors count one by one in each space, also where units between were refused."""
     ledger = Ledger(tmp_path, store)
-    filled(ledger, 300, 5)
+    for turn in range(20):
+        appends = tuple(entries(3, seed=turn))
+        refused = Put(b"none", 1, b"x")
+        units = [
+            Unit(SPACE, appends=appends),
+            Unit(SPACE, puts=(refused,), appends=appends),
+            Unit("other", appends=appends[:1]),
+            Unit(SPACE, appends=appends[1:]),
+        ]
+        assert [True, False, True, True] == store.commit(units)
+        ledger.publish()
+    assert list(range(1, 101)) == [each.cursor for each in store.journal(SPACE, 0, 999)]
+    assert list(range(1, 21)) == [each.cursor for each in store.journal("other", 0, 999)]
     assert naive.mth(ledger.leaves()) == verify(ledger.folder, ledger.key).checkpoint.root
-    store.close()

@@ -1,9 +1,11 @@
 """A key signs for one process, forgets nothing it signed, and is kept for its owner."""
 
+import fcntl
 from hashlib import sha256
 
 import pytest
 
+from abonent.audit.disk import put
 from abonent.audit.signing import Signer, create_key, read_key
 from abonent.errors import (
     EvidenceTampered,
@@ -115,3 +117,23 @@ def test_key_files_that_cannot_be_used(tmp_path):
         read_key(tmp_path)
     with pytest.raises(KeyMaterialInvalid, match="cannot be read"):
         read_key(tmp_path / "k" / "x")
+
+
+def test_a_file_that_cannot_be_locked(ledger, monkeypatch):
+    """Where the file system has no locks, nothing is signed."""
+
+    def unlocked(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unlocked)
+    with pytest.raises(EvidenceUnavailable, match="cannot be locked"):
+        Signer(ledger.key_file)
+
+
+def test_a_draft_of_others_is_not_written_to(tmp_path):
+    """What is for its owner alone does not get the mode of a file that lay in its place."""
+    (tmp_path / ".k.draft").write_text("")
+    (tmp_path / ".k.draft").chmod(0o666)
+    put(tmp_path / "k", b"secret", 0o600)
+    assert 0o600 == (tmp_path / "k").stat().st_mode & 0o777
+    assert not (tmp_path / ".k.draft").exists()

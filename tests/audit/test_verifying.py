@@ -572,6 +572,19 @@ def test_a_history_that_was_changed(shown, spoil):
         verify_entries(b"".join(spoil(proofs_of(shown, subject))), shown.key)
 
 
+def test_a_history_that_was_logged_the_wrong_way_round(tmp_path):
+    """Entries whose numbers and places contradict each other are no history."""
+    ledger = Ledger(tmp_path)
+    ledger.append(Append(b"s", 2, b"later"), Append(b"s", 1, b"earlier"))
+    ledger.publish()
+    published = Published(ledger.folder, ledger.key)
+    later, earlier = (
+        published.prove(entry_at(ledger.storage, SPACE, each)).text for each in (1, 2)
+    )
+    with pytest.raises(EvidenceTampered, match="gap, cursor 1"):
+        verify_entries(earlier + later, ledger.key)
+
+
 def test_a_history_below_two_checkpoints(shown, tmp_path):
     """All proofs of a file are below the same checkpoint."""
     case = copied(shown, tmp_path)

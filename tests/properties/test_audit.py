@@ -74,7 +74,7 @@ class Course:
 
 
 @given(steps=st.lists(STEPS, max_size=14))
-@bounded(120)
+@bounded(80)
 def test_i12_a_signed_checkpoint_is_only_extended(steps):
     """I12: of any two trees that were ever signed, one begins the other; what is shown holds."""
     with tempfile.TemporaryDirectory() as folder:

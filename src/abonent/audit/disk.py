@@ -49,10 +49,11 @@ def read(path: Path, longest: int) -> bytes | None:
 
 def put(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Put a file there, in place of the one that is. Its name lasts once its folder is flushed."""
-    draft = path.with_name(path.name + ".new")
+    draft = path.with_name(f".{path.name}.draft")
     with reached(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        draft.unlink(missing_ok=True)  # left by who died, perhaps readable by others
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from abonent.audit.tree import HASH
 from abonent.errors import EvidenceDamaged, EvidenceForeign, EvidenceTampered, InvalidValue
 
-LONGEST: Final = 1 << 16
-"""Bytes of a note: room for many witnesses."""
+LONGEST: Final = 1 << 20
+"""Bytes of a note: room for many witnesses, with signatures of the long kinds too."""
 _MOST_SIGNATURES: Final = 64
 _ED25519: Final = b"\x01"
 _DASH: Final = "\N{EM DASH} "

@@ -34,7 +34,7 @@ _ED25519: Final = b"\x01"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-def create_key(path: Path, name: str) -> VerifierKey:
+def create_key(path: str | os.PathLike[str], name: str) -> VerifierKey:
     """Write a fresh key (mode 0600) for the log of this name; return its public part.
 
     The public part is written beside it, as `<path>.vkey`. The file holds, as that of other tools
@@ -45,6 +45,7 @@ def create_key(path: Path, name: str) -> VerifierKey:
         InvalidValue: the name has a space or a plus.
         KeyMaterialInvalid: the file exists, or cannot be written.
     """
+    path = Path(path)
     seed = secrets.token_bytes(HASH)
     key = VerifierKey(name=name, public=_public(seed))
     line = f"{_TITLE}+{name}+{key.id.hex()}+{to64(_ED25519 + seed)}\n"
@@ -155,17 +156,19 @@ def _locked(path: Path) -> int:
     file = _opened(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(file)
-        message = "another process extends the log of this key"
-        raise EvidenceUnavailable(message, finding="busy", where=path.name) from None
+        busy = isinstance(error, BlockingIOError)
+        message = "another process has this key" if busy else "the key file cannot be locked"
+        finding = "busy" if busy else "file"
+        raise EvidenceUnavailable(message, finding=finding, where=path.name) from None
     return file
 
 
 def _parsed(file: int) -> tuple[Ed25519PrivateKey, VerifierKey]:
     mode = os.fstat(file).st_mode
     if not stat.S_ISREG(mode) or mode & _OTHERS:
-        raise KeyMaterialInvalid("others may read the key file: chmod 600")
+        raise KeyMaterialInvalid("the key file is none, or others may read it: chmod 600")
     text = os.pread(file, LONGEST, 0).decode("utf-8", "replace")
     head, _, line = text.removesuffix("\n").partition(f"{_TITLE}+")
     name, _, rest = line.partition("+")
