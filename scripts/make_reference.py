@@ -40,6 +40,7 @@ from abonent.core.states import (
     Unidentified,
 )
 from abonent.core.transitions import TRANSITIONS
+from abonent.wire.refusals import Refusal
 
 MADE: Final = "<!-- Made by scripts/make_reference.py; change the code it reads, then run it. -->"
 
@@ -407,6 +408,14 @@ def member_docstrings(file: str | None, kind: type[Enum]) -> dict[str, str]:
     return found
 
 
+def refusals_table() -> str:
+    """Return every refusal of an inbox, as it is replied."""
+    rows = (
+        (str(each.status), f"`{each.code}`", f"`{each.name}`", f"{each.text}") for each in Refusal
+    )
+    return _page(_table(("Status", "`code`", "`Refusal`", "`message`"), rows))
+
+
 def errors_table() -> str:
     """Return every class of error, sorted by who has to act."""
     to_act = member_docstrings(errors.__file__, errors.Fault)
@@ -471,6 +480,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "_states_table.md": states_table,
     "_reasons_table.md": reasons_table,
     "_errors_table.md": errors_table,
+    "_refusals_table.md": refusals_table,
     "_names_table.md": names_table,
 }
 

@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from abonent.gates import GateCache
     from abonent.identifier import Identifier
     from abonent.ports import LateAnswer, Notice, OneTimeCode
-    from abonent.possession import OneTimeCodes
+    from abonent.possession import AsyncOneTimeCodes, OneTimeCodes, SendBudget, SendBudgets
+    from abonent.possession.delivery import DeliveryState
+    from abonent.possession.fallback import (
+        AsyncFallbackSender,
+        FallbackSender,
+        FallbackTimes,
+        SenderAlarm,
+    )
+    from abonent.possession.texts import CodeTexts
     from abonent.routing import NumberingPlan
     from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
@@ -49,12 +57,18 @@ __all__ = [
     "Agreement",
     "Alarm",
     "AlarmKind",
+    "AsyncFallbackSender",
     "AsyncGateCache",
     "AsyncIdentifier",
+    "AsyncOneTimeCodes",
     "Basis",
+    "CodeTexts",
     "Consent",
     "DeclaredUser",
+    "DeliveryState",
     "EnvironmentKeys",
+    "FallbackSender",
+    "FallbackTimes",
     "FileKeys",
     "Gate",
     "GateCache",
@@ -83,6 +97,9 @@ __all__ = [
     "RejectedUser",
     "ReplayReport",
     "Rules",
+    "SendBudget",
+    "SendBudgets",
+    "SenderAlarm",
     "SqliteStorage",
     "Standing",
     "Status",
@@ -99,13 +116,19 @@ _HOMES = {
     "Agreement": "abonent.core.agreements",
     "Alarm": "abonent.engine.effects",
     "AlarmKind": "abonent.engine.effects",
+    "AsyncFallbackSender": "abonent.possession.fallback",
     "AsyncGateCache": "abonent.aio",
     "AsyncIdentifier": "abonent.aio",
+    "AsyncOneTimeCodes": "abonent.possession",
     "Basis": "abonent.core.states",
+    "CodeTexts": "abonent.possession.texts",
     "Consent": "abonent.core.parties",
     "DRAFT_2017": "abonent.core.rules",
     "DeclaredUser": "abonent.engine.importing",
+    "DeliveryState": "abonent.possession.delivery",
     "EnvironmentKeys": "abonent.sealing",
+    "FallbackSender": "abonent.possession.fallback",
+    "FallbackTimes": "abonent.possession.fallback",
     "FileKeys": "abonent.sealing",
     "Gate": "abonent.core.owed",
     "GateCache": "abonent.gates",
@@ -136,6 +159,9 @@ _HOMES = {
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
+    "SendBudget": "abonent.possession",
+    "SendBudgets": "abonent.possession",
+    "SenderAlarm": "abonent.possession.fallback",
     "SqliteStorage": "abonent.stores",
     "Standing": "abonent.core.standing",
     "Status": "abonent.core.standing",

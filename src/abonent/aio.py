@@ -34,6 +34,7 @@ from abonent.engine.effects import (
     Flow,
     Gateway,
     Lane,
+    Limiter,
     Possession,
     Read,
     Router,
@@ -114,6 +115,7 @@ class AsyncIdentifier:
         agreements: Iterable[Agreement] = (),
         gateways: Mapping[str, Gateway] | None = None,
         router: Router | None = None,
+        limiter: Limiter | None = None,
         rules: Rules | None = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
@@ -129,6 +131,7 @@ class AsyncIdentifier:
             agreements=agreements,
             gateways=dict(gateways or {}),
             router=router,
+            limiter=limiter,
             rules=rules,
             policy=policy or Policy(),
             clock=clock or SystemClock(),
@@ -221,10 +224,15 @@ class AsyncIdentifier:
     # --- operators and time ----------------------------------------------------------
 
     async def receive(
-        self, item: Notice | LateAnswer, *, received_at: datetime | None = None
+        self,
+        item: Notice | LateAnswer,
+        *,
+        received_at: datetime | None = None,
+        event_id: str | None = None,
     ) -> Received:
         """See `Identifier.receive`."""
-        return await self._drive(self._engine.inbound.receive(item, self._arrived(received_at)))
+        at = self._arrived(received_at)
+        return await self._drive(self._engine.inbound.receive(item, at, event_id))
 
     async def receive_many(
         self, items: Iterable[Notice | LateAnswer], *, received_at: datetime | None = None

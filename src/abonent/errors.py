@@ -243,9 +243,20 @@ class TooManyFailures(Refused):
 
 
 class TooManySends(Refused):
-    """The codes sent in the last 24 hours to this user or number reached the budget (P20)."""
+    """The codes sent to this user, number, range of numbers or by this messenger reached a budget.
+
+    Which of them, it does not tell (P20, P22).
+    """
 
     code = "TOO_MANY_SENDS"
+
+
+class SendingStopped(Refused):
+    """So many codes were sent that the fuse blew: none is sent until a person has looked (P20)."""
+
+    code = "SENDING_STOPPED"
+    fault = Fault.SETUP
+    remedy = "Find out who had so many codes sent, then call SendBudgets.mend()."
 
 
 class CodeSpent(Refused):
@@ -390,6 +401,27 @@ class UnknownQuery(AdapterError):
 
     code = "UNKNOWN_QUERY"
     remedy = "Return the query id of the question unchanged."
+
+
+class EventReused(AdapterError):
+    """An operator gave a message the id of another one; nothing was changed."""
+
+    code = "EVENT_REUSED"
+    remedy = "Give each event an id of its own, and the same one only to the same event."
+
+
+class RequestRefused(AdapterError):
+    """What an operator sent over HTTP is not a signed event; nothing of it was stored.
+
+    `reason` is the stable name of the refusal (see `abonent.wire.Refusal`).
+    """
+
+    code = "REQUEST_REFUSED"
+    remedy = "Read the reason; the sender has to correct the request."
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 # --- the store ----------------------------------------------------------------------

@@ -53,6 +53,7 @@ from abonent.ports import (
     OneTimeCode,
     OperatorGateway,
     PossessionCheck,
+    SendLimiter,
     Storage,
 )
 
@@ -74,6 +75,7 @@ class Identifier:
         agreements: those of this messenger.
         gateways: the links to operators, by operator id.
         router: which operator serves a number; needed where operators are asked.
+        limiter: bounds the codes sent to a range of numbers and in all; see `SendBudgets`.
         rules: a rule set by name, for what-if runs; None takes the one in force.
         policy: the messenger's own choices.
         clock: tells the time.
@@ -95,6 +97,7 @@ class Identifier:
         agreements: Iterable[Agreement] = (),
         gateways: Mapping[str, OperatorGateway] | None = None,
         router: NumberRouter | None = None,
+        limiter: SendLimiter | None = None,
         rules: Rules | None = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
@@ -110,6 +113,7 @@ class Identifier:
             agreements=agreements,
             gateways=dict(gateways or {}),
             router=router,
+            limiter=limiter,
             rules=rules,
             policy=policy or Policy(),
             clock=clock or SystemClock(),
@@ -238,19 +242,29 @@ class Identifier:
     # --- operators and time ----------------------------------------------------------
 
     def receive(
-        self, item: Notice | LateAnswer, *, received_at: datetime | None = None
+        self,
+        item: Notice | LateAnswer,
+        *,
+        received_at: datetime | None = None,
+        event_id: str | None = None,
     ) -> Received:
         """Take a notice or late answer that an operator sent by itself and that was verified.
 
         Args:
             item: what arrived.
             received_at: when, by our clock; None for now.
+            event_id: the operator's own id of the message in which it came, 1–256 characters. The
+                same message again within 24 hours is `Ignored.REPEATED` and does nothing more;
+                what it leads to and that it was taken are committed together. None: it is judged
+                anew each time it comes.
 
         Raises:
             UnknownOperator: no gateway is configured for it.
+            EventReused: another message of this operator came under this id.
             NaiveInstant: `received_at` has no time zone.
         """
-        return self._drive(self._engine.inbound.receive(item, self._arrived(received_at)))
+        at = self._arrived(received_at)
+        return self._drive(self._engine.inbound.receive(item, at, event_id))
 
     def receive_many(
         self, items: Iterable[Notice | LateAnswer], *, received_at: datetime | None = None

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from attrs import field, frozen
 from msgspec import Struct
 
+from abonent.core.budgets import Unsendable
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.parties import check_instant_field, check_member
@@ -236,6 +237,42 @@ class AsyncNumberRouter(Protocol):
 
     async def serving(self, number: SubscriberNumber) -> str | Unrouted:
         """See `NumberRouter.serving`."""
+        ...
+
+
+# --- limits -------------------------------------------------------------------------
+
+
+class SendLimiter(Protocol):
+    """Bounds the codes sent to many numbers at once: to a range, or by the messenger (P20).
+
+    Budgets by user and by number are kept by the library itself, in the record that they are about.
+
+    Raises:
+        Unavailable, Misconfigured: it cannot say; then no code is sent.
+    """
+
+    def admit(self, number: SubscriberNumber, at: datetime) -> Unsendable | None:
+        """Count a code to this number if every budget has room for it; None: it may be sent.
+
+        It is counted before it is sent, so that no two callers take the last place (P2).
+        """
+        ...
+
+    def give_back(self, number: SubscriberNumber, at: datetime) -> None:
+        """A code that was admitted at this instant was not sent after all."""
+        ...
+
+
+class AsyncSendLimiter(Protocol):
+    """The same over a network, for the async shell."""
+
+    async def admit(self, number: SubscriberNumber, at: datetime) -> Unsendable | None:
+        """See `SendLimiter.admit`."""
+        ...
+
+    async def give_back(self, number: SubscriberNumber, at: datetime) -> None:
+        """See `SendLimiter.give_back`."""
         ...
 
 
@@ -462,6 +499,23 @@ class PossessionCheck(Protocol):
         ...
 
 
+class AsyncLocalCheck(Protocol):
+    """A check whose `begin` is awaited, and which judges by itself: its features say `local`."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    async def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+        """See `PossessionCheck.check`; a mere computation."""
+        ...
+
+
 class AsyncPossessionCheck(Protocol):
     """The same over a network, for the async shell."""
 
@@ -498,4 +552,12 @@ class CodeSender(Protocol):
 
     def send(self, message: CodeMessage) -> None:
         """Send the code; returning means that it was taken for delivery."""
+        ...
+
+
+class AsyncCodeSender(Protocol):
+    """The same over a network, for the async shell, under `AsyncOneTimeCodes`."""
+
+    async def send(self, message: CodeMessage) -> None:
+        """See `CodeSender.send`."""
         ...

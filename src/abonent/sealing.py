@@ -209,6 +209,10 @@ class Keyring:
         """Return the blind indexes of a number under every live key, the current one first."""
         return self._tags(b"number", number.e164)
 
+    def range_tags(self, name: str) -> tuple[bytes, ...]:
+        """Return the keyed hashes of a range of numbers, or of all, the current one first."""
+        return self._tags(b"range", name)
+
     # rows
 
     def seal_row(self, key: bytes, version: int, body: bytes) -> bytes:

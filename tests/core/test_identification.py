@@ -8,6 +8,7 @@ import pytest
 
 from abonent import Agreement, Ignored, Messenger, MessengerKind, NoticeKind, Outcome, Policy
 from abonent.core.agreements import Agreements
+from abonent.core.budgets import Unsendable
 from abonent.core.commands import (
     Claim,
     Displace,
@@ -49,6 +50,7 @@ from abonent.errors import (
     NoRulesInForce,
     NothingToProve,
     NumberUnrouted,
+    SendingStopped,
     TooManyFailures,
     TooManySends,
 )
@@ -147,6 +149,27 @@ def test_the_sends_to_a_number():
         decide(Aggregate(), claim(number_sends=sends), FOREIGN)
     assert at(-10) + DAY == refused.value.retry_at
     assert "CodeIssued" in names(decide(Aggregate(), claim(number_sends=sends[1:]), FOREIGN))
+
+
+def test_the_sends_of_all():
+    """While a budget that many share is spent, no code is sent; the other refusals come first."""
+    until = at(30)
+    with pytest.raises(TooManySends) as refused:
+        decide(Aggregate(), claim(unsendable=Unsendable(until=until)), FOREIGN)
+    assert until == refused.value.retry_at
+    with pytest.raises(SendingStopped) as stopped:
+        decide(Aggregate(), claim(unsendable=Unsendable(until=None)), FOREIGN)
+    assert stopped.value.retry_at is None
+    sends = tuple(at(minute) for minute in range(-10, 0))
+    with pytest.raises(TooManySends):
+        decide(Aggregate(), claim(number_sends=sends, unsendable=Unsendable(until=None)), FOREIGN)
+
+
+def test_who_needs_no_code_is_not_refused_for_want_of_one():
+    """A claim repeated too early, or of one's own number, tells where one stands all the same."""
+    claimed = decide(Aggregate(), claim(), FOREIGN).aggregate
+    again = claim(at=at(0) + timedelta(seconds=1), unsendable=Unsendable(until=None))
+    assert () == decide(claimed, again, FOREIGN).events
 
 
 def test_resending_is_bound_by_the_budgets_too():

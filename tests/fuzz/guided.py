@@ -12,8 +12,9 @@ from pathlib import Path
 
 import atheris
 
-# The readers are instrumented for coverage, and of what they call the parser of numbers.
-with atheris.instrument_imports(include=["abonent", "phonenumbers.phonenumberutil"]):
+# The readers are instrumented for coverage, and of what they call the parsers.
+READERS = ["abonent", "http_message_signatures", "http_sf", "phonenumbers.phonenumberutil"]
+with atheris.instrument_imports(include=READERS):
     from tests.fuzz import targets
 
 SLOWEST = 5

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -19,24 +20,30 @@ from attrs import field, frozen
 
 from abonent import records
 from abonent.cli.lists import NumberList, NumbersUnreadable, read_numbers
+from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber, parse_number
 from abonent.core.policy import Policy
-from abonent.core.states import Identified
+from abonent.core.states import Identified, NoticeKind
 from abonent.errors import (
     AbonentError,
+    KeyMaterialInvalid,
     KeyUnavailable,
     NumberingPlanError,
     RecordDamaged,
+    RequestRefused,
     StoreNewer,
     UnknownQuery,
     UserInputError,
 )
-from abonent.ports import Keys
+from abonent.ports import Keys, LateAnswer, Notice
 from abonent.routing.lines import OnError, _decoded
 from abonent.routing.plan import NumberingPlan
 from abonent.sealing import Keyring, MemoryKeys
+from abonent.wire.events import claimed_operator, decode_event, encode_event
+from abonent.wire.jwks import read_jwks
 from tests.core.test_numbers import SPELLINGS
 from tests.routing.files import HEAD, OPERATORS, Span, lines_of, row
+from tests.wire.parts import ANSWER, JWKS, NOTICE, Desk, post, signed_by_hand
 
 LONGEST: Final = 4096
 """Inputs are cut to this many bytes."""
@@ -255,6 +262,71 @@ def _sealed() -> list[bytes]:
     return _made
 
 
+# --- what operators send ------------------------------------------------------------
+
+
+def event(data: bytes) -> None:
+    """An event is refused by name, or is the same when written and read again."""
+    claimed = claimed_operator(data)
+    with refusing(data, RequestRefused):
+        read = decode_event(data)
+        promise(read.item.operator == claimed, "two readings of an event name two operators")
+        again = decode_event(encode_event(read.item, at=read.told_at))
+        # The id of an answer's event is the sender's; ours is that of the question.
+        promise((again.item, again.told_at) == (read.item, read.told_at), "an event changes")
+
+
+def _event_seeds() -> list[bytes]:
+    at = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
+    number = SubscriberNumber("+79161234567")
+    notices = [
+        Notice(id=f"n-{kind.value}", operator="mts", kind=kind, number=number, happened_at=when)
+        for kind, when in zip(NoticeKind, (at, None, at, None), strict=True)
+    ]
+    late = LateAnswer(query_id="q", operator="mts", outcome=Outcome.HELD)
+    return [encode_event(each, at=at) for each in (*notices, late)]
+
+
+_INBOX: Final = Desk()
+_LINES: Final = b"\r\n"
+
+
+def request(data: bytes) -> None:
+    """A request is answered, whatever it is; what passes is what was signed."""
+    head, _, body = data.partition(_LINES * 2)
+    first, *lines = head.split(_LINES)
+    method, _, url = first.partition(b" ")
+    headers = [(name, value) for name, _, value in (each.partition(b": ") for each in lines)]
+    _INBOX.receiver.taken.clear()
+    reply = _INBOX.take(method.decode("latin-1"), url.decode("latin-1"), headers, body)
+    promise(200 <= reply.status < 500, "an odd request is a failure of ours")
+    promise((reply.status == 204) == bool(_INBOX.receiver.taken), "a reply is not what came of it")
+    for item, _, _ in _INBOX.receiver.taken:
+        promise(item in (NOTICE, ANSWER), "what was not signed is handed on")
+
+
+def _request_seeds() -> list[bytes]:
+    sent = [post(NOTICE), post(ANSWER), signed_by_hand(tag=';expires=1780304500;tag="x"')]
+    return [
+        _LINES.join(
+            [
+                f"{each.method} {each.url}".encode(),
+                *(f"{name}: {value}".encode() for name, value in each.lines),
+                b"",
+                each.body,
+            ]
+        )
+        for each in sent
+    ]
+
+
+def jwks(data: bytes) -> None:
+    """A set of keys is refused as a whole, or has only keys that can verify."""
+    with refusing(data, KeyMaterialInvalid):
+        for kid, key in read_jwks(data).items():
+            promise(0 < len(kid) <= 256 and len(key.public_bytes_raw()) == 32, "no key")
+
+
 TARGETS: Final = {
     each.name: each
     for each in (
@@ -265,6 +337,9 @@ TARGETS: Final = {
         Target("row", stored_row, lambda: _golden("row")),
         Target("budget", budget, lambda: _golden("budget")),
         Target("sealed", sealed, _sealed),
+        Target("event", event, _event_seeds),
+        Target("request", request, _request_seeds),
+        Target("jwks", jwks, lambda: list(JWKS.values())),
     )
 }
 

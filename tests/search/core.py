@@ -16,6 +16,7 @@ from abonent.core import commands as real
 from abonent.core import events as told
 from abonent.core import states
 from abonent.core.agreements import Agreement, Agreements
+from abonent.core.budgets import Unsendable
 from abonent.core.evolution import evolve
 from abonent.core.identification import decide, forget
 from abonent.core.numbers import SubscriberNumber
@@ -89,12 +90,18 @@ def terrain(figures: Figures, policy: dict[str, Any] | None = None) -> real.Terr
     )
 
 
+def _unsendable(until: int | str | None) -> Unsendable | None:
+    if until is None:
+        return None
+    return Unsendable(until=None if isinstance(until, str) else instant(until))
+
+
 def command(ask: words.Ask, at: datetime) -> real.Command:
     """Put a command of the model as one of the core."""
     match ask:
         case words.Tick(lag):
             return real.Tick(at=at, settled=at - lag * _MICROSECOND)
-        case words.Claim(number, operator, tags, key, sends):
+        case words.Claim(number, operator, tags, key, sends, unsendable):
             return real.Claim(
                 at=at,
                 number=NUMBERS[number],
@@ -105,6 +112,7 @@ def command(ask: words.Ask, at: datetime) -> real.Command:
                 operator=_lower(operator),
                 number_sends=tuple(map(instant, sends)),
                 locale="ru",
+                unsendable=_unsendable(unsendable),
             )
         case words.Try():
             return real.TryProof(at=at)

@@ -268,6 +268,10 @@ class _Course:
             free = reading.free_from(ask.number_sends, figures.sends_per_number, self.now)
         if free is not None:
             raise No("TooManySends", free)
+        if isinstance(ask.unsendable, str):
+            raise No("SendingStopped")
+        if ask.unsendable is not None:
+            raise No("TooManySends", ask.unsendable)
 
     def issue(self, ask: Claim, issue: int) -> None:
         it = self.proving()

@@ -373,6 +373,8 @@ BUDGETS = Scope(
             Claim("Y", None, (b"Y",)),
             Claim(operator=None, number_sends=(-DAY, *range(-4, 0))),
             Claim(operator=None, number_sends=(-DAY + 1, *range(-4, 0))),
+            Claim(operator=None, unsendable=DAY),
+            Claim(operator=None, unsendable="fuse"),
             Try(),
             Tick(),
             Forget(),

@@ -182,6 +182,8 @@ class Claim(NamedTuple):
     tags: tuple[bytes, ...] = (b"X",)
     key: str = "k1"
     number_sends: tuple[int, ...] = ()
+    unsendable: int | str | None = None
+    """Until when no code may be sent to whomever; a text: until a person has looked."""
 
 
 class Try(NamedTuple):

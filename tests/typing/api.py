@@ -9,10 +9,16 @@ from abonent import (
     Agreement,
     Alarm,
     AlarmKind,
+    AsyncFallbackSender,
     AsyncIdentifier,
+    AsyncOneTimeCodes,
     Basis,
+    CodeTexts,
     Consent,
+    DeliveryState,
     EnvironmentKeys,
+    FallbackSender,
+    FallbackTimes,
     FileKeys,
     Gate,
     GateChanged,
@@ -37,6 +43,7 @@ from abonent import (
     Received,
     ReplayReport,
     Rules,
+    SenderAlarm,
     SqliteStorage,
     Standing,
     Status,
@@ -50,6 +57,8 @@ from abonent.core.events import Event
 from abonent.errors import AbonentError, AdapterFault, Fault, NumberNotAllowed, Refused
 from abonent.ports import (
     Answer,
+    AsyncCodeSender,
+    AsyncLocalCheck,
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
@@ -71,6 +80,20 @@ from abonent.ports import (
     Verdict,
     WithdrawEntry,
 )
+from abonent.possession.smpp import AsyncSmppSender, Meaning, SmppLink, SmppSender
+from abonent.transport import Transport
+from abonent.wire import (
+    AsyncInbox,
+    FetchedJwks,
+    FileSigningKeys,
+    HttpReply,
+    Inbox,
+    JwksKeys,
+    SignedCarrier,
+    SigningKeys,
+    VerificationKeys,
+    decode_event,
+)
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -82,6 +105,11 @@ class Sender:
     def send(self, message: CodeMessage) -> None:
         assert_type(message.number, SubscriberNumber)
         assert_type(message.code, OneTimeCode)
+
+
+class AsyncSender:
+    async def send(self, message: CodeMessage) -> None:
+        assert_type(message.locale, str)
 
 
 class Gateway:
@@ -150,6 +178,34 @@ def adapters_fit_their_ports() -> None:
     keys: list[KeyProvider] = [FileKeys("keys.json"), EnvironmentKeys(), MemoryKeys.random()]
     del gateway, async_gateway, possession, own_codes, async_possession
     del router, async_router, clock, storages, keys
+
+
+def senders_of_codes(alarm: SenderAlarm) -> None:
+    link = SmppLink(
+        host="smsc.example", system_id="chat", source="Chat", meanings={0x0411: Meaning.SLOW_DOWN}
+    )
+    texts = CodeTexts({"": "{code}"})
+    alarms: list[SenderAlarm] = [alarm]
+    with SmppSender(link, texts, clock=SystemClock()) as sender:
+        assert_type(sender, SmppSender)
+        times = FallbackTimes(within=timedelta(seconds=15))
+        several = FallbackSender(
+            {"smpp": sender, "other": Sender()}, alarm=alarms.append, times=times
+        )
+        one: CodeSender = several
+        several.watch(ended)
+        several.ended("other", "claim.1", DeliveryState.EXPIRED)
+        codes: PossessionCheck = OneTimeCodes(one, proven=several.proven)
+    awaited = AsyncFallbackSender({"smpp": AsyncSmppSender(link), "other": AsyncSender()})
+    async_one: AsyncCodeSender = awaited
+    async_codes: AsyncLocalCheck = AsyncOneTimeCodes(async_one, proven=awaited.proven)
+    assert_type(alarm.sender, str)
+    assert_type(alarm.cause, str)
+    del codes, async_codes
+
+
+def ended(message_id: str, state: DeliveryState) -> None:
+    assert_type(state.failed, bool)
 
 
 # --- values ----------------------------------------------------------------------------
@@ -280,7 +336,47 @@ async def asynchronous() -> None:
         assert_type(await identifier.receive_many([notice]), list[Received | AbonentError])
 
 
+def awaited_codes() -> AsyncIdentifier:
+    return AsyncIdentifier(
+        messenger=Messenger(id="m", kind=MessengerKind.DOMESTIC),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        possession=AsyncOneTimeCodes(AsyncSender()),
+    )
+
+
 def alarmed(alarm: Alarm) -> None:
     assert_type(alarm.kind, AlarmKind)
     assert_type(alarm.adapter, str)
     assert_type(alarm.cause, str)
+
+
+def over_http(identifier: Identifier, keys: FileSigningKeys, transport: Transport) -> None:
+    own: dict[str, VerificationKeys] = {
+        "mts": JwksKeys(b""),
+        "beeline": FetchedJwks("https://b.example/jwks", transport),
+    }
+    inbox = Inbox(identifier, url="https://chat.example/notices", keys=own)
+    reply = inbox.receive_http("POST", "/notices", {"content-type": "x"}, b"")
+    inbox.receive_http("POST", "/notices", [(b"content-type", b"x")], b"")
+    assert_type(reply, HttpReply)
+    status, headers, body = reply
+    assert_type(status, int)
+    assert_type(headers, dict[str, str])
+    assert_type(body, bytes)
+    carrier = SignedCarrier(addresses={"m": ""}, keys=keys, transport=transport)
+    assert_type(carrier.deliver("m", a_notice()), None)
+    assert_type(decode_event(b"").item, Notice | LateAnswer)
+    assert_type(keys.signing_keys().jwks(datetime.now(UTC)), bytes)
+    assert_type(identifier.receive(a_notice(), event_id="e"), Received)
+
+
+async def over_http_in_a_loop(identifier: AsyncIdentifier, keys: SigningKeys) -> None:
+    inbox = AsyncInbox(identifier, url="https://chat.example/notices", keys={})
+    assert_type(await inbox.receive_http("POST", "/notices", {}, b""), HttpReply)
+    await identifier.receive(a_notice(), event_id="e")
+
+
+def a_notice() -> Notice:
+    number = SubscriberNumber("+79161234567")
+    return Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)

@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 
 from abonent import (
     Agreement,
+    AsyncFallbackSender,
     AsyncIdentifier,
+    AsyncOneTimeCodes,
+    CodeTexts,
+    FallbackSender,
     Gate,
     Identifier,
     LateAnswer,
@@ -29,7 +33,16 @@ from abonent import (
     Standing,
     SubscriberNumber,
 )
-from abonent.ports import Answer, CodeMessage, GatewayFeatures, OperatorGateway, Query, Storage
+from abonent.ports import (
+    Answer,
+    CodeMessage,
+    GatewayFeatures,
+    OperatorGateway,
+    PossessionCheck,
+    Query,
+    Storage,
+)
+from abonent.possession.smpp import SmppLink, SmppSender
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -92,6 +105,28 @@ def adapters_that_do_not_fit() -> None:
     store: Storage = {}  # type: ignore[assignment]
     OneTimeCodes(lambda message: None)  # type: ignore[arg-type]
     del half, lax, store
+
+
+class AsyncSender:
+    async def send(self, message: CodeMessage) -> None: ...
+
+
+def senders_of_the_other_shell(sender: AsyncSender) -> None:
+    OneTimeCodes(sender)  # type: ignore[arg-type]
+    AsyncOneTimeCodes(Sender())  # type: ignore[arg-type]
+    FallbackSender({"one": sender})  # type: ignore[dict-item]
+    AsyncFallbackSender({"one": Sender()})  # type: ignore[dict-item]
+    check: PossessionCheck = AsyncOneTimeCodes(sender)  # type: ignore[assignment]
+    del check
+
+
+def senders_of_a_wrong_setting(link: SmppLink) -> None:
+    SmppLink(host="smsc.example", system_id="chat")  # type: ignore[call-arg]
+    SmppLink(host="smsc.example", system_id="chat", source="Chat", timeout=10)  # type: ignore[arg-type]
+    SmppSender(link, {"": "{code}"})  # type: ignore[arg-type]
+    CodeTexts("{code}")  # type: ignore[arg-type]
+    FallbackSender([Sender()])  # type: ignore[arg-type]
+    link.password = "other"  # type: ignore[misc]
 
 
 def an_async_gateway_in_the_sync_shell(gateway: "AsyncOnly") -> None:

@@ -8,9 +8,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from abonent.core.policy import DAY
 
 Instants: TypeAlias = tuple[datetime, ...]
+
+
+class Unsendable(Struct, frozen=True, kw_only=True):
+    """No code may be sent now, to whomever: a budget shared by many is spent (P20).
+
+    `until` is when it may be; None: not before a person has looked.
+    """
+
+    until: datetime | None
 
 
 def live(instants: Instants, at: datetime) -> Instants:

@@ -38,6 +38,7 @@ from abonent.errors import (
     NothingToProve,
     NumberTaken,
     NumberUnrouted,
+    SendingStopped,
     TooManyFailures,
     TooManySends,
     UserKnown,
@@ -145,6 +146,11 @@ def _check_budgets(course: Course, command: Claim) -> None:
         free = free_at(command.number_sends, policy.sends_per_number, command.at)
     if free is not None:
         raise TooManySends("too many codes were sent today", retry_at=free)
+    if command.unsendable is None:
+        return
+    if command.unsendable.until is None:
+        raise SendingStopped("no codes are sent at present")
+    raise TooManySends("too many codes were sent", retry_at=command.unsendable.until)
 
 
 def try_proof(course: Course, command: TryProof) -> None:

@@ -14,7 +14,7 @@ from attrs import define
 from msgspec import Struct
 
 from abonent.core.agreements import Agreements
-from abonent.core.budgets import Instants
+from abonent.core.budgets import Instants, Unsendable
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.parties import Messenger, MessengerKind
@@ -87,6 +87,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     operator: str | None
     number_sends: Instants
     locale: str
+    unsendable: Unsendable | None = None
 
 
 class TryProof(Struct, frozen=True, kw_only=True):

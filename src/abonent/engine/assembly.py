@@ -18,7 +18,7 @@ from abonent.core.policy import Policy, terms
 from abonent.core.rules import RULE_SETS, Rules
 from abonent.engine.archive import Archive
 from abonent.engine.calls import Calls
-from abonent.engine.effects import Alarm, Gateway, Performer, Possession, Router
+from abonent.engine.effects import Alarm, Gateway, Limiter, Performer, Possession, Router
 from abonent.engine.importing import Importer
 from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
@@ -56,6 +56,7 @@ def assemble(
     agreements: Iterable[Agreement],
     gateways: Mapping[str, Gateway],
     router: Router | None,
+    limiter: Limiter | None,
     rules: Rules | None,
     policy: Policy,
     clock: Clock,
@@ -73,7 +74,7 @@ def assemble(
         KeyUnavailable, KeyMaterialInvalid: from the key provider.
     """
     if not unsafe_test_doubles:
-        for adapter in (storage, keys, possession, router, clock, *gateways.values()):
+        for adapter in (storage, keys, possession, router, limiter, clock, *gateways.values()):
             _refuse_double(adapter)
     mine = Agreements(messenger.id, agreements)
     for each in mine:
@@ -96,7 +97,7 @@ def assemble(
         clock=clock,
         telling=Telling(observer),
     )
-    return Engine(archive, loop, Calls(loop, possession), Inbound(loop), Importer(loop))
+    return Engine(archive, loop, Calls(loop, possession, limiter), Inbound(loop), Importer(loop))
 
 
 def _refuse_double(adapter: Any) -> None:

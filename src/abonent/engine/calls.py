@@ -6,11 +6,13 @@ Knows what each call asks of the core and in which order. Refuses to know what b
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from abonent.core.budgets import Unsendable
 from abonent.core.commands import Claim, Disclose, JudgeProof, TryProof
-from abonent.core.events import ProofTried
+from abonent.core.events import CodeIssued, ProofTried
 from abonent.core.numbers import SubscriberNumber, parse_number
 from abonent.core.owed import Gate
 from abonent.core.parties import Consent, check_id, check_user_id
@@ -23,10 +25,19 @@ from abonent.core.states import (
 )
 from abonent.engine.archive import Held, sends_key
 from abonent.engine.drafts import Draft
-from abonent.engine.effects import Call, Flow, Submit, guarded
+from abonent.engine.effects import Call, Flow, Limiter, Submit, guarded
 from abonent.engine.loop import Done, Loop, rival_of
 from abonent.engine.observing import Observed
-from abonent.errors import ConsentMissing, GateClosed, InvalidValue, UnknownUser
+from abonent.errors import (
+    AbonentError,
+    AdapterError,
+    AdapterFault,
+    ConsentMissing,
+    GateClosed,
+    InvalidValue,
+    StorageError,
+    UnknownUser,
+)
 from abonent.ports import OneTimeCode, PossessionClaim, Verdict
 from abonent.sealing import new_id
 
@@ -34,8 +45,9 @@ from abonent.sealing import new_id
 class Calls:
     """The calls of one messenger's service."""
 
-    def __init__(self, loop: Loop, possession: Any) -> None:
+    def __init__(self, loop: Loop, possession: Any, limiter: Limiter | None) -> None:
         self._loop = loop
+        self._limiter = limiter
         self._possession = possession
         self._keyring = loop.keyring
         self._terrain = loop.terrain
@@ -53,6 +65,8 @@ class Calls:
         operator = None
         if self._terrain.asks_operator:
             operator = yield from self._loop.route(parsed.number)
+        admitted_at = self._clock.now()
+        unsendable = yield from self._admit(parsed.number, admitted_at)
         keys = self._keyring.user_tags(user_id)
         tags = self._keyring.number_tags(parsed.number)
         at = self._clock.now()
@@ -70,12 +84,37 @@ class Calls:
                 operator=operator,
                 number_sends=draft.sends_to(tags),
                 locale=locale,
+                unsendable=unsendable,
             )
             held, step = draft.apply(held, command)
             return Done(held, step.effects, step.events)
 
-        done = yield Submit((*keys, *(sends_key(tag) for tag in tags)), work)
+        admitted = self._limiter is not None and unsendable is None
+        try:
+            done = yield Submit((*keys, *(sends_key(tag) for tag in tags)), work)
+        except StorageError:
+            raise  # it may have been committed, and the code sent by a sweep
+        except AbonentError:
+            if admitted:
+                yield from self._give_back(parsed.number, admitted_at)
+            raise
+        if admitted and not any(type(each) is CodeIssued for each in done.events):
+            yield from self._give_back(parsed.number, admitted_at)
         return (yield from self._conclude(user_id, done))
+
+    def _admit(self, number: SubscriberNumber, at: datetime) -> Flow[Unsendable | None]:
+        """Have a code counted before it is known whether one is sent: two cannot share a place."""
+        if self._limiter is None:
+            return None
+        found = yield Call("limiter", False, self._limiter.admit, (number, at))
+        if found is not None and not isinstance(found, Unsendable):
+            raise AdapterFault("admit returned no Unsendable", adapter="limiter")
+        return found
+
+    def _give_back(self, number: SubscriberNumber, at: datetime) -> Flow[None]:
+        if self._limiter is not None:
+            with suppress(AdapterError):  # it stays counted, which errs on the right side
+                yield Call("limiter", False, self._limiter.give_back, (number, at))
 
     def prove(self, user_id: str, proof: OneTimeCode | str) -> Flow[Standing]:
         """Offer a proof of possession."""

@@ -25,15 +25,18 @@ from abonent.core.owed import AskOperator, Effect, RecordCode, SendCode, Withdra
 from abonent.errors import AbonentError, AdapterFault, Misconfigured, SetupError, Unavailable
 from abonent.ports import (
     Answer,
+    AsyncLocalCheck,
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
+    AsyncSendLimiter,
     Begun,
     NumberRouter,
     OperatorGateway,
     PossessionCheck,
     Query,
     RecordEntry,
+    SendLimiter,
     WithdrawEntry,
 )
 
@@ -46,8 +49,9 @@ QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
-Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck
+Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | AsyncLocalCheck
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
+Limiter: TypeAlias = SendLimiter | AsyncSendLimiter
 Flow: TypeAlias = Generator[Any, Any, T]
 
 

@@ -23,7 +23,7 @@ from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.errors import InvalidValue
 from abonent.identifier import Identifier
-from abonent.ports import LateAnswer, Notice, OneTimeCode, Query, Storage
+from abonent.ports import LateAnswer, Notice, OneTimeCode, Query, SendLimiter, Storage
 from abonent.possession import OneTimeCodes
 from abonent.sealing import MemoryKeys
 from abonent.simulation import (
@@ -58,6 +58,7 @@ class Rehearsal:
         answers: Reply | Callable[[Query], Reply] = Reply.HELD,
         policy: Policy | None = None,
         storage: Storage | None = None,
+        limiter: SendLimiter | None = None,
         start: datetime = START,
     ) -> None:
         """Put it up.
@@ -67,6 +68,7 @@ class Rehearsal:
             answers: what the operator does when asked.
             policy: the messenger's own choices.
             storage: where users are kept; None for memory. It is closed with the rehearsal.
+            limiter: bounds the codes sent to many numbers.
             start: the instant at which the clock stands.
         """
         self.clock = SimulatedClock(start)
@@ -91,6 +93,7 @@ class Rehearsal:
             ],
             gateways={self.operator.id: self.operator},
             router=self.router,
+            limiter=limiter,
             policy=policy,
             clock=self.clock,
             unsafe_test_doubles=True,
@@ -198,9 +201,15 @@ def identifier(
     answers: Reply | Callable[[Query], Reply] = Reply.HELD,
     policy: Policy | None = None,
     storage: Storage | None = None,
+    limiter: SendLimiter | None = None,
     start: datetime = START,
 ) -> Rehearsal:
     """Return an identifier to test an application with; see `Rehearsal` for the arguments."""
     return Rehearsal(
-        messenger=messenger, answers=answers, policy=policy, storage=storage, start=start
+        messenger=messenger,
+        answers=answers,
+        policy=policy,
+        storage=storage,
+        limiter=limiter,
+        start=start,
     )

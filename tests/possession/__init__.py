@@ -1,0 +1,1 @@
+"""Possession checks, and the budgets of what they send."""
