@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import db
+from abonent.cli import audit, db
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(db.app, name="db")
+app.add_typer(audit.app, name="audit")
 
 
 def run(arguments: Sequence[str]) -> int:
