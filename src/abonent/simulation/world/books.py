@@ -98,6 +98,11 @@ class Book:
         """Return the latest instant on any clock of the service."""
         return max(each.clock.now() for each in self.service.processes)
 
+    def asked(self, number: SubscriberNumber) -> bool:
+        """Tell whether an operator was asked about a number and has not answered."""
+        trials = (each.trial for each in self.accounts.values())
+        return any(each and each.question and each.number == number for each in trials)
+
     def holder(self, number: SubscriberNumber) -> Account | None:
         """Return who holds a number."""
         for each in self.accounts.values():

@@ -24,12 +24,15 @@ _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
 _TRIES: Final = 4
+_LOOKS: Final = 60
 
 
 def enlist(people: People, person: int) -> None:
     """Take over a person from the old table of a messenger of theirs, perhaps with others."""
     draw = people.draw("enlist", person)
     service = draw.choice(people.services(person))
+    if draw.random() < 0.3 and _overtake(people, draw, service, person):
+        return
     many = draw.choice((0, 0, 2, 6))
     others = draw.sample(range(people.world.subscribers), min(many, people.world.subscribers))
     persons = [each for each in others if service in people.services(each) and each != person]
@@ -37,8 +40,6 @@ def enlist(people: People, person: int) -> None:
     rows += _mistakes(people, draw, rows)
     draw.shuffle(rows)
     _take_over(people, service, person, tuple(rows), 1)
-    if draw.random() < 0.25:
-        _overtake(people, draw, service, person)
 
 
 def _listed(people: People, draw: Random, person: int) -> Listed:
@@ -92,22 +93,29 @@ def _mistakes(people: People, draw: Random, rows: list[Listed]) -> Iterator[List
         yield _row(people, draw, person, number, operator=operator, ago=ago)
 
 
-def _overtake(people: People, draw: Random, service: Service, person: int) -> None:
-    """Somebody claims a number; while the operator is asked, the messenger declares it another's.
+def _overtake(people: People, draw: Random, service: Service, person: int) -> bool:
+    """Have a number claimed and, while an operator is asked about it, declared another user's.
 
-    By the table they have shown just now that it is theirs.
+    They have just shown the messenger that it is theirs: later than who waits for the operator.
     """
-    claimer = draw.randrange(people.world.subscribers)
-    number = people.world.ground.number_of(claimer)
+    world, book = people.world, people.world.watch.book(service)
+    claimer = draw.randrange(world.subscribers)
+    number = world.ground.number_of(claimer)
     if number is None or claimer == person or service not in people.services(claimer):
-        return
+        return False
+    if book.holder(number) is not None:
+        return False
+
+    def look(turn: int) -> None:
+        if book.asked(number):
+            row = _row(people, draw, person, number, operator=None, ago=timedelta(0))
+            _take_over(people, service, person, (row,), 1)
+        elif turn < _LOOKS:
+            people.soon(15 * _SECOND, lambda: look(turn + 1))
+
     people.claim(claimer, service, number)
-
-    def declare() -> None:
-        row = _row(people, draw, person, number, operator=None, ago=timedelta(0))
-        _take_over(people, service, person, (row,), 1)
-
-    people.soon(_SECOND * draw.randrange(30, 400), declare)
+    look(1)
+    return True
 
 
 def _take_over(
