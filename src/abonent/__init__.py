@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from abonent.engine.inbound import Received
     from abonent.engine.loop import SweepReport
     from abonent.engine.observing import Observed
+    from abonent.engine.reconciling import Reconciled
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from abonent.routing import NumberingPlan
     from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
+    from abonent.watch import FeedState, FeedWatch, WatchedFeed
 
 __all__ = [
     "DRAFT_2017",
@@ -55,6 +57,8 @@ __all__ = [
     "Consent",
     "DeclaredUser",
     "EnvironmentKeys",
+    "FeedState",
+    "FeedWatch",
     "FileKeys",
     "Gate",
     "GateCache",
@@ -80,6 +84,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Received",
+    "Reconciled",
     "RejectedUser",
     "ReplayReport",
     "Rules",
@@ -89,6 +94,7 @@ __all__ = [
     "SubscriberNumber",
     "SweepReport",
     "SystemClock",
+    "WatchedFeed",
     "parse_number",
     "rules_in_force",
 ]
@@ -106,6 +112,8 @@ _HOMES = {
     "DRAFT_2017": "abonent.core.rules",
     "DeclaredUser": "abonent.engine.importing",
     "EnvironmentKeys": "abonent.sealing",
+    "FeedState": "abonent.watch",
+    "FeedWatch": "abonent.watch",
     "FileKeys": "abonent.sealing",
     "Gate": "abonent.core.owed",
     "GateCache": "abonent.gates",
@@ -133,6 +141,7 @@ _HOMES = {
     "RESOLUTION_1801": "abonent.core.rules",
     "Reason": "abonent.core.states",
     "Received": "abonent.engine.inbound",
+    "Reconciled": "abonent.engine.reconciling",
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
@@ -142,6 +151,7 @@ _HOMES = {
     "SubscriberNumber": "abonent.core.numbers",
     "SweepReport": "abonent.engine.loop",
     "SystemClock": "abonent.engine.assembly",
+    "WatchedFeed": "abonent.watch",
     "parse_number": "abonent.core.numbers",
     "rules_in_force": "abonent.core.rules",
 }

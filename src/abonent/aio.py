@@ -47,16 +47,19 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
+from abonent.engine.reconciling import Reconciled
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
 from abonent.ports import (
+    AsyncRecyclingCheck,
     Clock,
     KeyProvider,
     LateAnswer,
     NetworkProof,
     Notice,
     OneTimeCode,
+    RecyclingCheck,
     Storage,
 )
 
@@ -250,6 +253,17 @@ class AsyncIdentifier:
     async def sweep(self, *, limit: int = 10_000) -> SweepReport:
         """See `Identifier.sweep`."""
         return await self._drive(self._loop.sweep(limit))
+
+    async def reconcile(
+        self,
+        operator: str,
+        check: RecyclingCheck | AsyncRecyclingCheck,
+        *,
+        limit: int = 100,
+        after: bytes | None = None,
+    ) -> Reconciled:
+        """See `Identifier.reconcile`."""
+        return await self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
     async def import_identified(
         self,

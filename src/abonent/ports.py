@@ -372,6 +372,26 @@ class LateAnswer:
     outcome: Outcome = field(validator=check_member(Outcome))
 
 
+class RecyclingCheck(Protocol):
+    """Asks an operator whether a number has changed hands: behind its notices, in case one is lost.
+
+    Raises:
+        Unavailable, Misconfigured: as for gateways.
+    """
+
+    def recycled(self, number: SubscriberNumber, since: datetime) -> bool | None:
+        """Tell whether the number has had another holder since an instant; None: cannot say."""
+        ...
+
+
+class AsyncRecyclingCheck(Protocol):
+    """The same for the async shell."""
+
+    async def recycled(self, number: SubscriberNumber, since: datetime) -> bool | None:
+        """See `RecyclingCheck.recycled`."""
+        ...
+
+
 # --- possession ---------------------------------------------------------------------
 
 _CODE: Final = re.compile(r"[0-9]{4,10}", re.ASCII)

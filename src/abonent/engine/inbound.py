@@ -43,6 +43,8 @@ class Inbound:
 
     def receive(self, item: Notice | LateAnswer, received_at: datetime) -> Flow[Received]:
         """Judge a notice or late answer that arrived at an instant of our clock."""
+        if not isinstance(item, Notice | LateAnswer):
+            raise InvalidValue("what arrives is a Notice or a LateAnswer")
         if item.operator not in self._loop.operators:
             raise UnknownOperator(f"operator {item.operator!r} is not configured")
         if isinstance(item, Notice):
