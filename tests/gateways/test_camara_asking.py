@@ -110,6 +110,7 @@ def test_whoever_has_a_tenure_is_held(check):
         b"null",
         b"<html>",
         b"\xff\xfe",
+        b'{"tenureDateCheck": true, "\xff": 1}',
         b"[" * 60_000,
         b'{"tenureDateCheck": true',
         b'{"tenureDateCheck": true}x',

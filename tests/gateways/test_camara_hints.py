@@ -131,7 +131,7 @@ def test_bytes_that_nobody_wrote_are_refused(body):
     raise AssertionError
 
 
-@pytest.mark.parametrize("body", [b"[]", b"null", b"[" * 16_000, b" " * 16_385])
+@pytest.mark.parametrize("body", [b"[]", b"null", b"[" * 16_000, b" " * 16_385, b'{"id": "\xff"}'])
 def test_what_is_no_object_or_too_long_is_refused(body):
     """Before anything of it is looked at."""
     with pytest.raises(InvalidValue):

@@ -95,7 +95,7 @@ def _object(body: bytes) -> dict[str, Any]:
         raise InvalidValue("an event has at most 16 KiB")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidValue("an event is a JSON object") from None
 
 
