@@ -28,7 +28,6 @@ from abonent.errors import (
     AdapterFault,
     InvalidValue,
     Misconfigured,
-    StorageError,
     UnknownOperator,
 )
 from abonent.ports import Notice, Record
@@ -85,9 +84,7 @@ class Reconciler:
                 asked += 1
                 try:
                     said = yield from self._ask(operator, check, identified)
-                except StorageError:
-                    raise
-                except AbonentError as error:
+                except AdapterError as error:
                     failed = self._failed(operator, error)
                     break
                 changed += said is True
@@ -146,13 +143,11 @@ class Reconciler:
             yield from self._inbound.receive(notice, self._loop.clock.now())
         return said
 
-    def _failed(self, operator: str, error: AbonentError) -> str:
+    def _failed(self, operator: str, error: AdapterError) -> str:
         if isinstance(error, Misconfigured):
             self._loop.alarm(AlarmKind.MISCONFIGURED, operator, error.code)
         elif isinstance(error, AdapterFault):
             self._loop.alarm(AlarmKind.ADAPTER_FAULT, operator, error.cause_type or error.code)
-        elif not isinstance(error, AdapterError):
-            raise error
         return error.code
 
 
