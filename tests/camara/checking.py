@@ -19,7 +19,7 @@ from abonent.gateways.camara import CamaraGateway, CamaraLink, Grant
 from abonent.gateways.camara.hints import SimSwapped, SubscriptionEnded, read_event
 from abonent.transport import Request, Response
 from tests.camara.agreed import agreed
-from tests.camara.client import expected_reaction, question, reaction, walk
+from tests.camara.client import expected_reaction, question, reaction, walk, word
 from tests.camara.operator import BACKCHANNEL_URL, CLIENT, PAIR, TOKEN_URL, CamaraOperator
 from tests.camara.scenarios import read, run
 from tests.camara.site import Site
@@ -128,7 +128,7 @@ def token_rows() -> Iterator[Row]:
     for grant in Grant:
         operator = CamaraOperator()
         link = CamaraLink(agreed(grant=grant), transport=operator)
-        CamaraGateway(link).ask(question())
+        word(lambda link=link: CamaraGateway(link).ask(question()))
         for request in operator.requests:
             if request.url in {TOKEN_URL, BACKCHANNEL_URL}:
                 wrong = tuple(_token_faults(grant, request))

@@ -32,7 +32,7 @@ _ANSWERS: Final = frozenset(each.value for each in Outcome if each is not Outcom
 
 
 @frozen(kw_only=True)
-class _Read:
+class Progress:
     """How far a file was read: which it is, up to which byte, and what stood there.
 
     `since` is when it last had something new, by the monotonic clock.
@@ -56,7 +56,7 @@ class Taken:
     items: tuple[LateAnswer, ...]
     unreadable: int
     torn: int
-    files: tuple[tuple[Path, _Read], ...] = field(repr=False)
+    files: tuple[tuple[Path, Progress], ...] = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -85,7 +85,7 @@ class Inbox:
         self._aside = check_folder(aside)
         self._operator = operator
         self._torn_after = torn_after
-        self._known: dict[Path, _Read] = {}
+        self._known: dict[Path, Progress] = {}
         self._mutex = threading.Lock()
 
     def take(self) -> Taken:
@@ -95,7 +95,7 @@ class Inbox:
             Unavailable, Misconfigured: the folder cannot be read.
         """
         items: list[LateAnswer] = []
-        files: list[tuple[Path, _Read]] = []
+        files: list[tuple[Path, Progress]] = []
         unreadable = torn = 0
         with self._mutex:
             try:
@@ -149,7 +149,7 @@ class Inbox:
                 raise fault(error) from None
         return Settled(removed=removed, put_aside=put_aside, kept=kept)
 
-    def _put_aside(self, path: Path, read: _Read) -> bool:
+    def _put_aside(self, path: Path, read: Progress) -> bool:
         if not self._is_still(path, read):
             return False
         # A name that comes again must not hide what was put aside before.
@@ -159,20 +159,22 @@ class Inbox:
             put.chmod(0o600)
         return True
 
-    def _remove(self, path: Path, read: _Read) -> bool:
+    def _remove(self, path: Path, read: Progress) -> bool:
         if not self._is_still(path, read):
             return False
         path.unlink(missing_ok=True)
         return True
 
-    def _is_still(self, path: Path, read: _Read) -> bool:
+    def _is_still(self, path: Path, read: Progress) -> bool:
         self._known.pop(path, None)
         try:
             return path.stat().st_ino == read.inode
         except FileNotFoundError:
             return False  # another process was quicker
 
-    def _read(self, path: Path, before: _Read | None, items: list[LateAnswer]) -> _Read | None:
+    def _read(
+        self, path: Path, before: Progress | None, items: list[LateAnswer]
+    ) -> Progress | None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
@@ -186,7 +188,7 @@ class Inbox:
         with os.fdopen(descriptor, "rb") as file:
             now = time.monotonic()
             if before is None or before.inode != status.st_ino:
-                before = _Read(inode=status.st_ino, since=now)
+                before = Progress(inode=status.st_ino, since=now)
             file.seek(before.offset)
             offset, lines, unreadable = before.offset, before.lines, before.unreadable
             ended = False
@@ -210,7 +212,7 @@ class Inbox:
                     items.append(
                         LateAnswer(query_id=query_id, operator=self._operator, outcome=outcome)
                     )
-        return _Read(
+        return Progress(
             inode=before.inode,
             since=now if offset > before.offset else before.since,
             offset=offset,
