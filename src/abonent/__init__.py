@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from abonent.engine.inbound import Received
     from abonent.engine.loop import SweepReport
     from abonent.engine.observing import Observed
+    from abonent.engine.reconciling import Reconciled
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from abonent.routing import NumberingPlan
     from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
+    from abonent.watch import FeedState, FeedWatch, WatchedFeed
 
 __all__ = [
     "DRAFT_2017",
@@ -69,6 +71,8 @@ __all__ = [
     "EnvironmentKeys",
     "FallbackSender",
     "FallbackTimes",
+    "FeedState",
+    "FeedWatch",
     "FileKeys",
     "Gate",
     "GateCache",
@@ -94,6 +98,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Received",
+    "Reconciled",
     "RejectedUser",
     "ReplayReport",
     "Rules",
@@ -106,6 +111,7 @@ __all__ = [
     "SubscriberNumber",
     "SweepReport",
     "SystemClock",
+    "WatchedFeed",
     "parse_number",
     "rules_in_force",
 ]
@@ -129,6 +135,8 @@ _HOMES = {
     "EnvironmentKeys": "abonent.sealing",
     "FallbackSender": "abonent.possession.fallback",
     "FallbackTimes": "abonent.possession.fallback",
+    "FeedState": "abonent.watch",
+    "FeedWatch": "abonent.watch",
     "FileKeys": "abonent.sealing",
     "Gate": "abonent.core.owed",
     "GateCache": "abonent.gates",
@@ -156,6 +164,7 @@ _HOMES = {
     "RESOLUTION_1801": "abonent.core.rules",
     "Reason": "abonent.core.states",
     "Received": "abonent.engine.inbound",
+    "Reconciled": "abonent.engine.reconciling",
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
@@ -168,6 +177,7 @@ _HOMES = {
     "SubscriberNumber": "abonent.core.numbers",
     "SweepReport": "abonent.engine.loop",
     "SystemClock": "abonent.engine.assembly",
+    "WatchedFeed": "abonent.watch",
     "parse_number": "abonent.core.numbers",
     "rules_in_force": "abonent.core.rules",
 }

@@ -48,10 +48,21 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
+from abonent.engine.reconciling import Reconciled
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
-from abonent.ports import Clock, KeyProvider, LateAnswer, Notice, OneTimeCode, Storage
+from abonent.ports import (
+    AsyncRecyclingCheck,
+    Clock,
+    KeyProvider,
+    LateAnswer,
+    NetworkProof,
+    Notice,
+    OneTimeCode,
+    RecyclingCheck,
+    Storage,
+)
 
 T = TypeVar("T")
 
@@ -181,7 +192,7 @@ class AsyncIdentifier:
         """See `Identifier.claim`."""
         return await self._drive(self._calls.claim(user_id, number, locale))
 
-    async def prove(self, user_id: str, proof: OneTimeCode | str) -> Standing:
+    async def prove(self, user_id: str, proof: OneTimeCode | NetworkProof | str) -> Standing:
         """See `Identifier.prove`."""
         return await self._drive(self._calls.prove(user_id, proof))
 
@@ -254,6 +265,17 @@ class AsyncIdentifier:
     async def sweep(self, *, limit: int = 10_000) -> SweepReport:
         """See `Identifier.sweep`."""
         return await self._drive(self._loop.sweep(limit))
+
+    async def reconcile(
+        self,
+        operator: str,
+        check: RecyclingCheck | AsyncRecyclingCheck,
+        *,
+        limit: int = 100,
+        after: bytes | None = None,
+    ) -> Reconciled:
+        """See `Identifier.reconcile`."""
+        return await self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
     async def import_identified(
         self,

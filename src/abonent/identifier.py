@@ -41,6 +41,7 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
+from abonent.engine.reconciling import Reconciled
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
@@ -48,12 +49,15 @@ from abonent.ports import (
     Clock,
     KeyProvider,
     LateAnswer,
+    NetworkProof,
     Notice,
     NumberRouter,
     OneTimeCode,
     OperatorGateway,
     PossessionCheck,
+    RecyclingCheck,
     SendLimiter,
+    SilentCheck,
     Storage,
 )
 
@@ -93,7 +97,7 @@ class Identifier:
         messenger: Messenger,
         storage: Storage,
         keys: KeyProvider,
-        possession: PossessionCheck,
+        possession: PossessionCheck | SilentCheck,
         agreements: Iterable[Agreement] = (),
         gateways: Mapping[str, OperatorGateway] | None = None,
         router: NumberRouter | None = None,
@@ -169,11 +173,13 @@ class Identifier:
         """
         return self._drive(self._calls.claim(user_id, number, locale))
 
-    def prove(self, user_id: str, proof: OneTimeCode | str) -> Standing:
+    def prove(self, user_id: str, proof: OneTimeCode | NetworkProof | str) -> Standing:
         """Offer the proof of possession. A wrong one is no error: the standing says what is left.
 
         Raises:
             InvalidCode: not 4 to 10 ASCII digits; not counted as a try.
+            InvalidValue: a code where the check takes a `NetworkProof`, or the other way round; not
+                counted either.
             NothingToProve, UnknownUser: there is no claim.
             CodeSpent, TooManyFailures: the try was not admitted and not counted.
         """
@@ -291,6 +297,31 @@ class Identifier:
     def sweep(self, *, limit: int = 10_000) -> SweepReport:
         """Settle what is due now and try what is owed. Any number of processes may sweep."""
         return self._drive(self._loop.sweep(limit))
+
+    def reconcile(
+        self,
+        operator: str,
+        check: RecyclingCheck,
+        *,
+        limit: int = 100,
+        after: bytes | None = None,
+    ) -> Reconciled:
+        """Ask about users whom an operator identified whether their numbers have changed hands.
+
+        It stands behind the operator's notices, one of which may be lost. Users come in turn, so
+        who is next was asked about longest ago; a number in other hands is a notice `REASSIGNED`.
+        The walk ends early where the operator cannot be asked.
+
+        Args:
+            operator: whom to ask, and about whose users.
+            check: how to ask it.
+            limit: how many questions, at least one.
+            after: where the last walk ended, `Reconciled.cursor`; None to begin anywhere.
+
+        Raises:
+            UnknownOperator: no gateway is configured for it.
+        """
+        return self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
     def import_identified(
         self,

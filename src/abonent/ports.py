@@ -409,6 +409,26 @@ class LateAnswer:
     outcome: Outcome = field(validator=check_member(Outcome))
 
 
+class RecyclingCheck(Protocol):
+    """Asks an operator whether a number has changed hands: behind its notices, in case one is lost.
+
+    Raises:
+        Unavailable, Misconfigured: as for gateways.
+    """
+
+    def recycled(self, number: SubscriberNumber, since: datetime) -> bool | None:
+        """Tell whether the number has had another holder since an instant; None: cannot say."""
+        ...
+
+
+class AsyncRecyclingCheck(Protocol):
+    """The same for the async shell."""
+
+    async def recycled(self, number: SubscriberNumber, since: datetime) -> bool | None:
+        """See `RecyclingCheck.recycled`."""
+        ...
+
+
 # --- possession ---------------------------------------------------------------------
 
 _CODE: Final = re.compile(r"[0-9]{4,10}", re.ASCII)
@@ -431,6 +451,17 @@ class OneTimeCode:
 
     def __repr__(self) -> str:
         return "OneTimeCode(…)"
+
+
+@frozen
+class NetworkProof:
+    """A proof that the user's device got without anybody typing anything.
+
+    Each check that takes one has a kind of its own, derived from this. It never shows in a repr.
+    """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
 
 
 @frozen(kw_only=True)
@@ -467,11 +498,13 @@ class PossessionFeatures:
     """What a possession check can do, as data.
 
     `local`: `check` is a mere computation, so its verdict is committed together with the charge.
-    `prompt`: `begin` returns without waiting for a network.
+    `prompt`: `begin` returns without waiting for a network. `silent`: a proof is a `NetworkProof`,
+    made by the user's device; otherwise it is a code, typed by the user.
     """
 
     local: bool = False
     prompt: bool = False
+    silent: bool = False
 
 
 class PossessionCheck(Protocol):
@@ -530,6 +563,40 @@ class AsyncPossessionCheck(Protocol):
 
     async def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
         """See `PossessionCheck.check`."""
+        ...
+
+
+class SilentCheck(Protocol):
+    """A possession check whose proofs are made by the user's device; its features say `silent`."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    def check(self, proof: NetworkProof, claim: PossessionClaim) -> Verdict:
+        """See `PossessionCheck.check`. A proof of a kind that it does not take is FAILED."""
+        ...
+
+
+class AsyncSilentCheck(Protocol):
+    """The same over a network, for the async shell."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    async def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    async def check(self, proof: NetworkProof, claim: PossessionClaim) -> Verdict:
+        """See `SilentCheck.check`."""
         ...
 
 

@@ -151,6 +151,7 @@ def calls(identifier: Identifier, number: SubscriberNumber) -> None:
     identifier.claim(4711, "+79161234567")  # type: ignore[arg-type]
     identifier.claim("alice", "+79161234567", "ru")  # type: ignore[call-arg]
     identifier.prove("alice", 123456)  # type: ignore[arg-type]
+    identifier.prove("alice", b"made by a device")  # type: ignore[arg-type]
     identifier.disclose("alice", to="court", purpose="case")  # type: ignore[call-arg]
     identifier.disclose("alice", "court", "case", None)  # type: ignore[call-arg]
     identifier.receive("notice")  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ from abonent.errors import (
     StorageError,
     UnknownUser,
 )
-from abonent.ports import OneTimeCode, PossessionClaim, Verdict
+from abonent.ports import NetworkProof, OneTimeCode, PossessionClaim, Verdict
 from abonent.sealing import new_id
 
 
@@ -116,10 +116,12 @@ class Calls:
             with suppress(AdapterError):  # it stays counted, which errs on the right side
                 yield Call("limiter", False, self._limiter.give_back, (number, at))
 
-    def prove(self, user_id: str, proof: OneTimeCode | str) -> Flow[Standing]:
+    def prove(self, user_id: str, proof: OneTimeCode | NetworkProof | str) -> Flow[Standing]:
         """Offer a proof of possession."""
         check_user_id(user_id)
-        code = proof if isinstance(proof, OneTimeCode) else OneTimeCode(proof)
+        offered = proof if isinstance(proof, OneTimeCode | NetworkProof) else OneTimeCode(proof)
+        if isinstance(offered, NetworkProof) is not self._possession.features.silent:
+            raise InvalidValue("this possession check takes proofs of the other kind")
         keys = self._keyring.user_tags(user_id)
         at = self._clock.now()
 
@@ -128,7 +130,7 @@ class Calls:
             return Done(held, step.effects, step.events)
 
         if not self._possession.features.local:
-            return (yield from self._prove_remotely(user_id, code, keys, attempt))
+            return (yield from self._prove_remotely(user_id, offered, keys, attempt))
 
         def work(draft: Draft) -> Done:
             tried = attempt(draft)
@@ -138,7 +140,7 @@ class Calls:
             proven = False
             if claim is not None:
                 check: Callable[..., Verdict] = self._possession.check
-                proven = guarded("possession", check, (code, claim)) is Verdict.PROVEN
+                proven = guarded("possession", check, (offered, claim)) is Verdict.PROVEN
             judged = self._judge(draft, tried.held, at, at, proven=proven)
             return Done(judged.held, judged.effects, (*tried.events, *judged.events))
 
@@ -148,7 +150,7 @@ class Calls:
     def _prove_remotely(
         self,
         user_id: str,
-        code: OneTimeCode,
+        offered: OneTimeCode | NetworkProof,
         keys: tuple[bytes, ...],
         attempt: Callable[[Draft], Done],
     ) -> Flow[Standing]:
@@ -161,7 +163,7 @@ class Calls:
         proven = False
         if claim is not None:
             prompt = self._possession.features.prompt
-            call = Call("possession", prompt, self._possession.check, (code, claim))
+            call = Call("possession", prompt, self._possession.check, (offered, claim))
             proven = (yield call) is Verdict.PROVEN
         judged_on = tried.held
         now = self._clock.now()

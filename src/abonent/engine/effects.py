@@ -30,6 +30,7 @@ from abonent.ports import (
     AsyncOperatorGateway,
     AsyncPossessionCheck,
     AsyncSendLimiter,
+    AsyncSilentCheck,
     Begun,
     NumberRouter,
     OperatorGateway,
@@ -37,6 +38,7 @@ from abonent.ports import (
     Query,
     RecordEntry,
     SendLimiter,
+    SilentCheck,
     WithdrawEntry,
 )
 
@@ -49,7 +51,9 @@ QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
-Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | AsyncLocalCheck
+Possession: TypeAlias = (
+    PossessionCheck | AsyncPossessionCheck | AsyncLocalCheck | SilentCheck | AsyncSilentCheck
+)
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
 Limiter: TypeAlias = SendLimiter | AsyncSendLimiter
 Flow: TypeAlias = Generator[Any, Any, T]
@@ -117,6 +121,12 @@ class AlarmKind(Enum):
     """An adapter broke its contract."""
     DEBT_GIVEN_UP = "debt_given_up"
     """A record or withdrawal was tried for as long as the policy says (P15)."""
+    FEED_SILENT = "feed_silent"
+    """An operator has told us nothing for longer than was stated (P19)."""
+    FEED_LAPSING = "feed_lapsing"
+    """What an operator tells us by, a subscription or credential, runs out soon."""
+    FEED_ENDED = "feed_ended"
+    """An operator says that it has stopped telling us."""
 
 
 @frozen(kw_only=True)
@@ -126,6 +136,19 @@ class Alarm:
     kind: AlarmKind
     adapter: str
     cause: str
+
+
+def sound(hook: Callable[[Alarm], object] | None, alarm: Alarm) -> None:
+    """Tell a person; an alarm hook that fails is logged and changes nothing."""
+    log.error(
+        "abonent.alarm kind=%s adapter=%s cause=%s", alarm.kind.value, alarm.adapter, alarm.cause
+    )
+    if hook is None:
+        return
+    try:
+        hook(alarm)
+    except Exception as error:
+        log.error("abonent.alarm_hook_failed cause=%s", type(error).__name__)
 
 
 def guarded(adapter: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
@@ -236,14 +259,8 @@ class Performer:
         return gateway
 
     def raise_alarm(self, kind: AlarmKind, adapter: str, cause: str) -> None:
-        """Tell a person; an alarm hook that fails is logged and changes nothing."""
-        log.error("abonent.alarm kind=%s adapter=%s cause=%s", kind.value, adapter, cause)
-        if self._alarm is None:
-            return
-        try:
-            self._alarm(Alarm(kind=kind, adapter=adapter, cause=cause))
-        except Exception as error:
-            log.error("abonent.alarm_hook_failed cause=%s", type(error).__name__)
+        """Tell a person."""
+        sound(self._alarm, Alarm(kind=kind, adapter=adapter, cause=cause))
 
     def failed(self, effect: Effect, error: AbonentError) -> str:
         """Note a failed try and return its cause by name."""

@@ -272,10 +272,14 @@ class Loop:
 
         self.commits.post(Task((key,), work))
 
+    def alarm(self, kind: AlarmKind, adapter: str, cause: str) -> None:
+        """Tell a person."""
+        self._performer.raise_alarm(kind, adapter, cause)
+
     def _raise_alarms(self, events: Iterable[Event]) -> None:
         for each in events:
             if type(each) is DebtGivenUp:
-                self._performer.raise_alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
+                self.alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
 
     # --- routing ---------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from abonent.errors import InvalidValue, Misconfigured, Unavailable
 from abonent.transport.messages import Request, Response
-from abonent.transport.network import bounded, closing, httpcore2, until
+from abonent.transport.network import NOTHING, bounded, closing, httpcore2, until
 
 MOST_BYTES: Final = 65_536
 """Bytes of a body that are read at most, unless said otherwise."""
@@ -31,7 +31,7 @@ class _Silence(logging.Filter):
     """Keeps the client's debug log out of our requests: it quotes what the other side sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return until.get() is None
+        return until.get() is NOTHING
 
 
 for _name in ("http11", "connection", "proxy"):

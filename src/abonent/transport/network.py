@@ -23,15 +23,15 @@ from abonent.errors import SetupError
 try:
     import httpcore2 as httpcore2  # noqa: PLC0414 - this is how a checker knows it is shared
 except ImportError:  # pragma: no cover - the tests have it
-    raise SetupError("calling over HTTP needs httpcore2: install abonent[camara]") from None
+    raise SetupError("calling over HTTP needs httpcore2: install abonent[http]") from None
 
-until: Final[ContextVar[float | None]] = ContextVar("abonent_transport_until", default=None)
+NOTHING: Final = 0.0
+until: Final[ContextVar[float]] = ContextVar("abonent_transport_until", default=NOTHING)
 """When the request that is being sent here has to be over, by the monotonic clock."""
 
 
 def _left(share: int = 1) -> float:
-    end = until.get()
-    left = 0.0 if end is None else end - monotonic()
+    left = until.get() - monotonic()
     if left <= 0:
         raise httpcore2.ReadTimeout("the time is over")
     return left / share
