@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from abonent.engine.effects import Alarm, AlarmKind
     from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
     from abonent.engine.inbound import Received
-    from abonent.engine.loop import SweepReport
     from abonent.engine.observing import Observed
     from abonent.engine.reconciling import Reconciled
+    from abonent.engine.rounds import SweepReport
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
@@ -175,7 +175,7 @@ _HOMES = {
     "Standing": "abonent.core.standing",
     "Status": "abonent.core.standing",
     "SubscriberNumber": "abonent.core.numbers",
-    "SweepReport": "abonent.engine.loop",
+    "SweepReport": "abonent.engine.rounds",
     "SystemClock": "abonent.engine.assembly",
     "WatchedFeed": "abonent.watch",
     "parse_number": "abonent.core.numbers",

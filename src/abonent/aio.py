@@ -7,13 +7,11 @@ drives the same flows as `Identifier`.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self
 from weakref import WeakSet
 
 from abonent.core.agreements import Agreement
@@ -24,31 +22,14 @@ from abonent.core.policy import Policy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
+from abonent.engine.awaiting import AsyncDriver
 from abonent.engine.calls import require_open
-from abonent.engine.commits import Task
-from abonent.engine.effects import (
-    HERE,
-    QUEUED_PER_PLACE,
-    Alarm,
-    Call,
-    Flow,
-    Gateway,
-    Lane,
-    Limiter,
-    Possession,
-    Read,
-    Router,
-    Spawn,
-    Submit,
-    SubmitAll,
-    guarded,
-    translated,
-)
+from abonent.engine.effects import Alarm, Gateway, Limiter, Possession, Router
 from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
-from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
+from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
@@ -63,8 +44,6 @@ from abonent.ports import (
     RecyclingCheck,
     Storage,
 )
-
-T = TypeVar("T")
 
 
 class PendingGate:
@@ -107,7 +86,7 @@ class AsyncGateCache:
         await asyncio.to_thread(self._gates.close)
 
 
-class AsyncIdentifier:
+class AsyncIdentifier(AsyncDriver):
     """`Identifier` for asyncio: the same names and promises, with `await`.
 
     Adapters may be async or not; those that are not are called in threads. Use it in one event
@@ -151,15 +130,10 @@ class AsyncIdentifier:
             unsafe_test_doubles=unsafe_test_doubles,
         )
         self._loop = self._engine.loop
+        super().__init__(self._loop.commits, self._loop.policy.inline_wait)
         self._calls = self._engine.calls
         self._feed = Feed(self._engine.archive, self._loop.commits.check)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="abonent-writer")
-        self._readers = ThreadPoolExecutor(4, thread_name_prefix="abonent-reader")
         self._gates: WeakSet[GateCache] = WeakSet()
-        self._lanes: dict[str, ThreadPoolExecutor] = {}
-        self._places: dict[str, asyncio.Semaphore] = {}
-        self._queued: dict[str, int] = {}
-        self._running: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -174,17 +148,14 @@ class AsyncIdentifier:
 
     async def close(self) -> None:
         """Finish what runs, settle it, and close the store. Closing twice is allowed."""
-        while self._running:
-            await asyncio.wait(set(self._running))
+        await self._rest()
         for gates in list(self._gates):
             await asyncio.to_thread(gates.close)
         try:
-            if not self._loop.commits.closed:
-                await self._in_thread(self._readers, self._loop.commits.close)
+            await self._finish()
         finally:
             self._engine.archive.storage.close()
-            for pool in (self._writer, self._readers, *self._lanes.values()):
-                pool.shutdown(wait=False)
+            self._let_go()
 
     # --- the person who is identified ------------------------------------------------
 
@@ -313,118 +284,3 @@ class AsyncIdentifier:
         """See `Identifier.replay`."""
         await self._in_thread(self._readers, self._loop.commits.flush)
         return await self._in_thread(self._readers, self._feed.replay)
-
-    # --- driving flows ---------------------------------------------------------------
-
-    async def _in_thread(
-        self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any
-    ) -> T:
-        self._loop.commits.check()
-        return await asyncio.get_running_loop().run_in_executor(pool, partial(function, *arguments))
-
-    async def _drive(self, flow: Flow[T]) -> T:
-        answer: Any = None
-        error: AbonentError | None = None
-        while True:
-            try:
-                request = flow.send(answer) if error is None else flow.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer, error = None, None
-            try:
-                answer = await self._answer(request)
-            except AbonentError as raised:
-                error = raised
-
-    async def _answer(self, request: Any) -> Any:
-        if type(request) is Submit:
-            return (await self._settle([request]))[0].outcome()
-        if type(request) is Read:
-            return await self._in_thread(self._readers, request.function, *request.arguments)
-        if type(request) is Call:
-            return await self._call(request)
-        if type(request) is Spawn:
-            return await self._spawn(request.flows)
-        if type(request) is SubmitAll:
-            return [task.error or task.result for task in await self._settle(request.tasks)]
-        raise TypeError(f"a flow asked for {type(request).__name__}")
-
-    async def _settle(self, submits: Iterable[Submit]) -> list[Task]:
-        loop = asyncio.get_running_loop()
-        tasks: list[Task] = []
-        futures: list[asyncio.Future[None]] = []
-        leads = False
-        for each in submits:
-            task = Task(each.keys, each.work, each.aliases)
-            future = loop.create_future()
-            task.notify = partial(_tell, loop, future)
-            leads = self._loop.commits.enqueue(task) or leads
-            tasks.append(task)
-            futures.append(future)
-        if leads:
-            self._writer.submit(self._loop.commits.lead)
-        for future in futures:
-            await future
-        return tasks
-
-    async def _call(self, request: Call) -> Any:
-        if not inspect.iscoroutinefunction(request.function):
-            if request.prompt and request.lane != "router":
-                return guarded(request.lane, request.function, request.arguments)
-            call = partial(guarded, request.lane, request.function, request.arguments)
-            return await self._in_thread(self._pool(request.lane), call)
-        try:
-            return await request.function(*request.arguments)
-        except BaseException as error:
-            raise translated(request.lane, error) from None
-
-    def _pool(self, lane: str) -> ThreadPoolExecutor:
-        pool = self._lanes.get(lane)
-        if pool is None:
-            pool = ThreadPoolExecutor(8, thread_name_prefix=f"abonent-{lane}")
-            self._lanes[lane] = pool
-        return pool
-
-    async def _spawn(self, lanes: tuple[Lane, ...]) -> list[Any]:
-        started: list[tuple[int, asyncio.Task[Any]]] = []
-        results: list[Any] = [None] * len(lanes)
-        for position, lane in enumerate(lanes):
-            if lane.name == HERE.get():
-                results[position] = await self._drive(lane.flow())
-                continue
-            queued = self._queued.get(lane.name, 0)
-            if queued >= lane.width * (1 + QUEUED_PER_PLACE):
-                continue
-            self._queued[lane.name] = queued + 1
-            task = asyncio.create_task(self._in_lane(lane))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            started.append((position, task))
-        if started:
-            seconds = self._loop.policy.inline_wait.total_seconds()
-            done, _ = await asyncio.wait([task for _, task in started], timeout=seconds)
-            for position, task in started:
-                if task in done:
-                    results[position] = task.result()
-        return results
-
-    async def _in_lane(self, lane: Lane) -> Any:
-        """Run a flow in its lane, which has so many places and no more (P26)."""
-        places = self._places.get(lane.name)
-        if places is None:
-            places = self._places[lane.name] = asyncio.Semaphore(lane.width)
-        try:
-            async with places:
-                HERE.set(lane.name)  # this task's own context
-                return await self._drive(lane.flow())
-        finally:
-            self._queued[lane.name] -= 1
-
-
-def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
-    def done() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    loop.call_soon_threadsafe(done)

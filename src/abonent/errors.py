@@ -118,6 +118,13 @@ class UnknownMessenger(CallerError):
     remedy = "Give each identifier the agreements of its own messenger only."
 
 
+class IdReused(CallerError):
+    """A question's id, or an identification code, came before with another number."""
+
+    code = "ID_REUSED"
+    remedy = "Make a fresh id for every question, and a fresh code for every identification."
+
+
 class ConsentMissing(CallerError):
     """A disclosure was asked for without a consent that covers it (S34)."""
 

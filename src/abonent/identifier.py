@@ -6,12 +6,10 @@ rules or stores; it drives the engine's flows.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 from weakref import WeakSet
 
 from abonent.core.agreements import Agreement
@@ -23,25 +21,13 @@ from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
 from abonent.engine.calls import require_open
-from abonent.engine.commits import Task
-from abonent.engine.effects import (
-    HERE,
-    QUEUED_PER_PLACE,
-    Alarm,
-    Call,
-    Flow,
-    Lane,
-    Read,
-    Spawn,
-    Submit,
-    SubmitAll,
-    guarded,
-)
+from abonent.engine.driving import Driver
+from abonent.engine.effects import Alarm
 from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
-from abonent.engine.loop import SweepReport
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
+from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
@@ -61,10 +47,8 @@ from abonent.ports import (
     Storage,
 )
 
-T = TypeVar("T")
 
-
-class Identifier:
+class Identifier(Driver):
     """Identifies the users of one messenger, keeps that true, and can prove it did.
 
     Safe for any number of threads; a context manager. Every call may raise `StorageError`; nothing
@@ -126,11 +110,10 @@ class Identifier:
             unsafe_test_doubles=unsafe_test_doubles,
         )
         self._loop = self._engine.loop
+        super().__init__(self._loop.commits, self._loop.policy.inline_wait)
         self._calls = self._engine.calls
         self._feed = Feed(self._engine.archive, self._loop.commits.check)
         self._gates: WeakSet[GateCache] = WeakSet()
-        self._lanes: dict[str, ThreadPoolExecutor] = {}
-        self._lanes_mutex = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -147,10 +130,9 @@ class Identifier:
         """Finish what runs, settle it, and close the store. Closing twice is allowed."""
         for gates in list(self._gates):
             gates.close()
-        for lane in self._lanes.values():
-            lane.shutdown(wait=True)
+        self._rest()
         try:
-            self._loop.commits.close()
+            self._commits.close()
         finally:
             self._engine.archive.storage.close()
 
@@ -371,71 +353,3 @@ class Identifier:
         """Replay the journal and compare it with every stored record."""
         self._loop.commits.flush()
         return self._feed.replay()
-
-    # --- driving flows ---------------------------------------------------------------
-
-    def _drive(self, flow: Flow[T]) -> T:
-        answer: Any = None
-        error: AbonentError | None = None
-        while True:
-            try:
-                request = flow.send(answer) if error is None else flow.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer, error = None, None
-            try:
-                answer = self._answer(request)
-            except AbonentError as raised:
-                error = raised
-
-    def _answer(self, request: Any) -> Any:
-        if type(request) is Submit:
-            return self._loop.commits.submit(Task(request.keys, request.work, request.aliases))
-        if type(request) is Call:
-            return guarded(request.lane, request.function, request.arguments)
-        if type(request) is Read:
-            return request.function(*request.arguments)
-        if type(request) is Spawn:
-            return self._spawn(request.flows)
-        if type(request) is SubmitAll:
-            tasks = [Task(each.keys, each.work, each.aliases) for each in request.tasks]
-            self._loop.commits.submit_all(tasks)
-            return [task.error or task.result for task in tasks]
-        raise TypeError(f"a flow asked for {type(request).__name__}")
-
-    def _spawn(self, lanes: tuple[Lane, ...]) -> list[Any]:
-        started: list[tuple[int, Future[Any]]] = []
-        results: list[Any] = [None] * len(lanes)
-        for position, lane in enumerate(lanes):
-            if lane.prompt or lane.name == HERE.get():
-                results[position] = self._drive(lane.flow())
-                continue
-            future = self._start(lane)
-            if future is not None:
-                started.append((position, future))
-        if started:
-            seconds = self._loop.policy.inline_wait.total_seconds()
-            done, _ = wait([future for _, future in started], timeout=seconds)
-            for position, future in started:
-                if future in done:
-                    results[position] = future.result()
-        return results
-
-    def _start(self, lane: Lane) -> Future[Any] | None:
-        """Start a flow in its lane's own threads, unless too much waits there already (P26)."""
-        with self._lanes_mutex:
-            pool = self._lanes.get(lane.name)
-            if pool is None:
-                pool = ThreadPoolExecutor(lane.width, thread_name_prefix=f"abonent-{lane.name}")
-                self._lanes[lane.name] = pool
-        if pool._work_queue.qsize() >= lane.width * QUEUED_PER_PLACE:
-            return None
-        try:
-            return pool.submit(self._in_lane, lane)
-        except RuntimeError:  # we are being closed: what is owed stands
-            return None
-
-    def _in_lane(self, lane: Lane) -> Any:
-        HERE.set(lane.name)  # the pool's threads belong to this lane
-        return self._drive(lane.flow())

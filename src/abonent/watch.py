@@ -16,7 +16,7 @@ from attrs import Attribute, evolve, field, frozen
 
 from abonent.core.parties import check_id, check_instant, check_instant_field
 from abonent.engine.assembly import SystemClock
-from abonent.engine.effects import Alarm, AlarmKind, sound
+from abonent.engine.effects import Alarm, AlarmKind, Alarms
 from abonent.engine.observing import Observed
 from abonent.errors import InvalidValue, UnknownOperator
 from abonent.ports import Clock
@@ -89,7 +89,7 @@ class FeedWatch:
         repeat: timedelta = timedelta(hours=24),
     ) -> None:
         self._clock = clock or SystemClock()
-        self._alarm = alarm
+        self._alarms = Alarms(alarm)
         self._repeat = repeat
         self._mutex = threading.Lock()
         self._since = self._clock.now()
@@ -150,7 +150,7 @@ class FeedWatch:
             states = [self._state(each, now) for each in self._feeds.values()]
             due = [alarm for state in states for alarm in self._due(state, now)]
         for each in due:
-            sound(self._alarm, each)
+            self._alarms.raise_alarm(each.kind, each.adapter, each.cause)
         return states
 
     def _feed(self, operator: str) -> WatchedFeed:

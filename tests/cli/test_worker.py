@@ -13,7 +13,7 @@ import pytest
 
 from abonent.cli import main
 from abonent.cli.worker import LIMIT, Worker, found
-from abonent.engine.loop import SweepReport
+from abonent.engine.rounds import SweepReport
 from abonent.errors import InvalidValue, StoreFull, StoreReadOnly, StoreUnavailable
 from abonent.testing import Rehearsal
 

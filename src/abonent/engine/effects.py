@@ -127,28 +127,23 @@ class AlarmKind(Enum):
     """What an operator tells us by, a subscription or credential, runs out soon."""
     FEED_ENDED = "feed_ended"
     """An operator says that it has stopped telling us."""
+    ANSWER_LAPSED = "answer_lapsed"
+    """On the operator's side: the time to answer a messenger's question ran out."""
+    NOTICE_OVERDUE = "notice_overdue"
+    """On the operator's side: a messenger did not acknowledge a notice in the statutory time. It
+    is tried on."""
 
 
 @frozen(kw_only=True)
 class Alarm:
-    """Something a person has to look at; it names no user and no number."""
+    """Something a person has to look at; it names no user and no number.
+
+    `adapter` is who it is about: an operator, a sender, or, on the operator's side, a messenger.
+    """
 
     kind: AlarmKind
     adapter: str
     cause: str
-
-
-def sound(hook: Callable[[Alarm], object] | None, alarm: Alarm) -> None:
-    """Tell a person; an alarm hook that fails is logged and changes nothing."""
-    log.error(
-        "abonent.alarm kind=%s adapter=%s cause=%s", alarm.kind.value, alarm.adapter, alarm.cause
-    )
-    if hook is None:
-        return
-    try:
-        hook(alarm)
-    except Exception as error:
-        log.error("abonent.alarm_hook_failed cause=%s", type(error).__name__)
 
 
 def guarded(adapter: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
@@ -180,7 +175,32 @@ def _any(value: Any) -> Any:
     return value
 
 
-class Performer:
+class Alarms:
+    """Tells a person what a person has to look at."""
+
+    def __init__(self, alarm: Callable[[Alarm], object] | None) -> None:
+        self._alarm = alarm
+
+    def raise_alarm(self, kind: AlarmKind, adapter: str, cause: str) -> None:
+        """Tell a person; an alarm hook that fails is logged and changes nothing."""
+        log.error("abonent.alarm kind=%s adapter=%s cause=%s", kind.value, adapter, cause)
+        if self._alarm is None:
+            return
+        try:
+            self._alarm(Alarm(kind=kind, adapter=adapter, cause=cause))
+        except Exception as error:
+            log.error("abonent.alarm_hook_failed cause=%s", type(error).__name__)
+
+    def failed_at(self, adapter: str, error: AbonentError) -> str:
+        """Note a failed try and return its cause by name."""
+        if isinstance(error, Misconfigured | SetupError):
+            self.raise_alarm(AlarmKind.MISCONFIGURED, adapter, error.code)
+        elif isinstance(error, AdapterFault):
+            self.raise_alarm(AlarmKind.ADAPTER_FAULT, adapter, error.cause_type or error.code)
+        return error.code
+
+
+class Performer(Alarms):
     """Performs effects and turns their outcomes into commands."""
 
     def __init__(
@@ -191,10 +211,10 @@ class Performer:
         possession: Possession,
         alarm: Callable[[Alarm], object] | None,
     ) -> None:
+        super().__init__(alarm)
         self._messenger = messenger
         self._gateways = gateways
         self._possession = possession
-        self._alarm = alarm
 
     def lane(self, effect: Effect, run: Callable[[bool], Flow[Any]], *, just_owed: bool) -> Lane:
         """Return the lane in which an effect runs.
@@ -258,15 +278,6 @@ class Performer:
             raise Misconfigured("no gateway is configured for this operator", adapter=operator)
         return gateway
 
-    def raise_alarm(self, kind: AlarmKind, adapter: str, cause: str) -> None:
-        """Tell a person."""
-        sound(self._alarm, Alarm(kind=kind, adapter=adapter, cause=cause))
-
     def failed(self, effect: Effect, error: AbonentError) -> str:
-        """Note a failed try and return its cause by name."""
-        adapter = getattr(effect, "operator", "possession")
-        if isinstance(error, Misconfigured | SetupError):
-            self.raise_alarm(AlarmKind.MISCONFIGURED, adapter, error.code)
-        elif isinstance(error, AdapterFault):
-            self.raise_alarm(AlarmKind.ADAPTER_FAULT, adapter, error.cause_type or error.code)
-        return error.code
+        """Note a failed try of an effect and return its cause by name."""
+        return self.failed_at(getattr(effect, "operator", "possession"), error)

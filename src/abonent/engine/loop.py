@@ -6,18 +6,11 @@ a generator that a shell drives, so both shells run the same code.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
-from typing import Any, Final
-
-from attrs import frozen
-from msgspec import Struct
 
 from abonent.core.commands import (
-    Command,
     GiveAnswer,
     ReportAcknowledged,
     ReportFailed,
@@ -32,56 +25,33 @@ from abonent.core.states import (
     identified_in,
     standing_identification,
 )
-from abonent.engine.archive import Archive, Held, is_sends_key, micros
-from abonent.engine.commits import GroupCommit, Task
+from abonent.engine.archive import Archive, Held, is_sends_key
+from abonent.engine.commits import GroupCommit
 from abonent.engine.drafts import Draft
 from abonent.engine.effects import (
     AlarmKind,
+    Alarms,
     Call,
     Flow,
     Lane,
     Performer,
     Read,
     Router,
-    Spawn,
     Submit,
-    SubmitAll,
 )
-from abonent.engine.observing import Observed, Telling, cause_of
+from abonent.engine.observing import Telling
+from abonent.engine.rounds import Decided, Rounds
 from abonent.engine.settling import Settler
 from abonent.errors import AbonentError, StorageError, UnknownQuery
 from abonent.ports import Clock, PossessionClaim, Unrouted
 from abonent.sealing import new_id
 
-_CHUNK: Final = 256
+
+class Done(Decided[Held, Effect, Event], frozen=True):
+    """What a task about one user decided."""
 
 
-@frozen(kw_only=True)
-class SweepReport:
-    """What a sweep did: records looked at, effects tried, and events by name.
-
-    `failed` records could not be settled, for example because they are damaged or sealed under a
-    key that is not there; each is logged, and comes again.
-    """
-
-    due: int
-    tried: int
-    events: Mapping[str, int]
-    failed: int = 0
-
-
-class Done(Struct, frozen=True):
-    """The result of a task: the row after it, what is owed now, and what happened."""
-
-    held: Held
-    effects: tuple[Effect, ...]
-    events: tuple[Event, ...]
-
-
-log: Final = logging.getLogger("abonent")
-
-
-class Loop:
+class Loop(Rounds[Held, Effect, Event]):
     """The loop of one messenger on one store."""
 
     def __init__(
@@ -98,38 +68,28 @@ class Loop:
         self.keyring = archive.keyring
         self.terrain = archive.terrain
         self.policy = archive.terrain.policy
-        self.clock = clock
         self.operators = frozenset(operators)
         within = self.policy.flush_within
-        self.commits = GroupCommit(
-            Settler(archive, telling).settle,
-            linger=None if within is None else within.total_seconds(),
+        super().__init__(
+            storage=archive.storage,
+            space=archive.space,
+            commits=GroupCommit(
+                Settler(archive, telling).settle,
+                linger=None if within is None else within.total_seconds(),
+            ),
+            clock=clock,
+            pace=self.policy,
+            telling=telling,
         )
-        self.telling = telling
         self._performer = performer
+        self.alarms: Alarms = performer
         self._router = router
 
     # --- effects ---------------------------------------------------------------------
 
-    def perform(self, done: Done) -> Flow[Held]:
-        """Perform what a commit owes and return the row as it is known then."""
-        self._raise_alarms(done.events)
-        held = done.held
-        if not done.effects:
-            return held
-        until = self.clock.now() + self.policy.lease
-        # Only the first follows its commit at once: what it leads to may cancel the others (I8).
-        lanes = tuple(
-            self._performer.lane(
-                each, partial(self._carry_out, held.key, each, until), just_owed=place == 0
-            )
-            for place, each in enumerate(done.effects)
-        )
-        results: Sequence[Held | None] = yield Spawn(lanes)
-        for each in results:
-            if each is not None and each.version > held.version:
-                held = each
-        return held
+    def _lane(self, effect: Effect, key: bytes, until: datetime, *, just_owed: bool) -> Lane:
+        run = partial(self._carry_out, key, effect, until)
+        return self._performer.lane(effect, run, just_owed=just_owed)
 
     def _carry_out(
         self, key: bytes, effect: Effect, until: datetime, at_once: bool
@@ -262,24 +222,10 @@ class Loop:
         held, step = draft.apply(held, command)
         return Done(held, step.effects, step.events)
 
-    def _post(self, key: bytes, command: Command) -> None:
-        """Leave an outcome that nobody waits for to the next flush."""
-
-        def work(draft: Draft) -> None:
-            held = draft.row(key)
-            if held is not None:
-                draft.apply(held, command)
-
-        self.commits.post(Task((key,), work))
-
-    def alarm(self, kind: AlarmKind, adapter: str, cause: str) -> None:
-        """Tell a person."""
-        self._performer.raise_alarm(kind, adapter, cause)
-
     def _raise_alarms(self, events: Iterable[Event]) -> None:
         for each in events:
             if type(each) is DebtGivenUp:
-                self.alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
+                self.alarms.raise_alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
 
     # --- routing ---------------------------------------------------------------------
 
@@ -297,52 +243,6 @@ class Loop:
         return str(operator) if self.terrain.needs_agreement else None
 
     # --- time ------------------------------------------------------------------------
-
-    def sweep(self, limit: int) -> Flow[SweepReport]:
-        """Settle what is due and try what is owed, up to `limit` records."""
-        if self.commits.waiting:
-            yield Submit((), _nothing)  # what was posted comes first
-        counted: Counter[str] = Counter()
-        due = tried = failed = 0
-        lease = self.policy.lease // timedelta(microseconds=1)
-        while due < limit:
-            now = self.clock.now()
-            settled = now - self.policy.settle_after
-            wanted = (self.archive.space, micros(settled), min(_CHUNK, limit - due), lease)
-            keys: Sequence[bytes] = yield Read(self.archive.storage.due, wanted)
-            if not keys:
-                break
-            due += len(keys)
-            tasks = tuple(Submit((key,), partial(self._tick, key, now, settled)) for key in keys)
-            results: Sequence[Any] = yield SubmitAll(tasks)
-            lanes: list[Lane] = []
-            until = now + self.policy.lease
-            lost: StorageError | None = None
-            for done in results:
-                if isinstance(done, StorageError) and done.retryable:
-                    lost = done
-                elif isinstance(done, Exception):
-                    failed += 1
-                    log.error("abonent.sweep_task_failed cause=%s", cause_of(done))
-                if not isinstance(done, Done):
-                    continue
-                self._raise_alarms(done.events)
-                counted.update(type(each).__name__ for each in done.events)
-                lanes += [
-                    self._performer.lane(
-                        each, partial(self._carry_out, done.held.key, each, until), just_owed=False
-                    )
-                    for each in done.effects
-                ]
-            tried += len(lanes)
-            if lanes:
-                yield Spawn(tuple(lanes))
-            if lost is not None:
-                raise lost  # what was claimed comes again when its lease is over
-        if self.commits.waiting:
-            yield Submit((), _nothing)
-        self.telling.tell(Observed(what="sweep", count=due))
-        return SweepReport(due=due, tried=tried, events=dict(counted), failed=failed)
 
     def _tick(self, key: bytes, now: datetime, settled: datetime, draft: Draft) -> Done | None:
         if is_sends_key(key):
@@ -365,7 +265,3 @@ def rival_of(draft: Draft, held: Held, number: SubscriberNumber) -> datetime | N
         if identified is not None and identified.number == number:
             found = identified.proven_at if found is None else max(found, identified.proven_at)
     return found
-
-
-def _nothing(_: Draft) -> None:
-    return None

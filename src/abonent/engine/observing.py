@@ -48,7 +48,7 @@ _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _names: dict[type, str] = {}
 
 
-def name_of(kind: type[Event]) -> str:
+def name_of(kind: type[object]) -> str:
     """Return the stable name of an event: `AnswerReceived` is `answer_received`."""
     found = _names.get(kind)
     if found is None:

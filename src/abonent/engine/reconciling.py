@@ -18,7 +18,7 @@ from attrs import frozen
 
 from abonent.core.states import Identified, NoticeKind, standing_identification
 from abonent.engine.archive import Held, is_sends_key
-from abonent.engine.effects import AlarmKind, Call, Flow, Read
+from abonent.engine.effects import Call, Flow, Read
 from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
 from abonent.engine.observing import cause_of
@@ -27,7 +27,6 @@ from abonent.errors import (
     AdapterError,
     AdapterFault,
     InvalidValue,
-    Misconfigured,
     UnknownOperator,
 )
 from abonent.ports import Notice, Record
@@ -85,7 +84,7 @@ class Reconciler:
                 try:
                     said = yield from self._ask(operator, check, identified)
                 except AdapterError as error:
-                    failed = self._failed(operator, error)
+                    failed = self._loop.alarms.failed_at(operator, error)
                     break
                 changed += said is True
                 unknown += said is None
@@ -142,13 +141,6 @@ class Reconciler:
             )
             yield from self._inbound.receive(notice, self._loop.clock.now())
         return said
-
-    def _failed(self, operator: str, error: AdapterError) -> str:
-        if isinstance(error, Misconfigured):
-            self._loop.alarm(AlarmKind.MISCONFIGURED, operator, error.code)
-        elif isinstance(error, AdapterFault):
-            self._loop.alarm(AlarmKind.ADAPTER_FAULT, operator, error.cause_type or error.code)
-        return error.code
 
 
 def _id_of(identified: Identified) -> str:

@@ -5,7 +5,7 @@ Knows batches and conflicts. Refuses to know what a task is about.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Final
 
@@ -24,11 +24,23 @@ _ROUNDS: Final = 64
 
 
 class Settler:
-    """Settles the tasks that a group commit has collected."""
+    """Settles the tasks that a group commit has collected.
 
-    def __init__(self, archive: Archive, telling: Telling) -> None:
+    `batch` and `draft` make what the tasks are settled in; the operator's side has its own.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        telling: Telling,
+        *,
+        batch: Callable[[Any], Batch[Any]] = Batch,
+        draft: Callable[[Any], Any] = Draft,
+    ) -> None:
         self._archive = archive
         self._telling = telling
+        self._batch = batch
+        self._draft = draft
 
     def settle(self, tasks: Sequence[Task]) -> None:
         """Set the result or error of every task."""
@@ -46,11 +58,11 @@ class Settler:
 
     def _round(self, tasks: list[Task]) -> list[Task]:
         """Decide and commit a batch; return the tasks that lost and have to decide anew."""
-        batch: Batch[Draft] = Batch(self._archive)
+        batch: Batch[Draft] = self._batch(self._archive)
         try:
             batch.preload(key for task in tasks for key in task.keys)
             batch.foresee(alias for task in tasks for alias in task.aliases)
-            bundles = _decide(batch, tasks)
+            bundles = _decide(batch, tasks, self._draft)
             units = [each.unit for each in bundles if each.unit is not None]
             applied = self._archive.storage.commit(units) if units else []
         except StorageError as error:
@@ -99,13 +111,13 @@ def _by_user(tasks: list[Task]) -> Iterable[list[Task]]:
     return groups.values()
 
 
-def _decide(batch: Batch[Draft], tasks: list[Task]) -> list[_Bundle]:
+def _decide(batch: Batch[Draft], tasks: list[Task], begin: Callable[[Any], Draft]) -> list[_Bundle]:
     """Decide tasks user by user; what saw a change of others is decided again, as one with it."""
     bundles: dict[Draft, _Bundle] = {}
     for together in _by_user(tasks):
         leant_on: dict[Draft, None] = {}
         while True:
-            draft = Draft(batch)
+            draft = begin(batch)
             for each in leant_on:
                 draft.absorb(each)
             outcomes = tuple(_work(draft, together))

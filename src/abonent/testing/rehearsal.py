@@ -20,7 +20,7 @@ from abonent.core.policy import Policy
 from abonent.core.standing import Standing, Status
 from abonent.core.states import NoticeKind
 from abonent.engine.inbound import Received
-from abonent.engine.loop import SweepReport
+from abonent.engine.rounds import SweepReport
 from abonent.errors import InvalidValue
 from abonent.identifier import Identifier
 from abonent.ports import LateAnswer, Notice, OneTimeCode, Query, SendLimiter, Storage
