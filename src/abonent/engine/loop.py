@@ -19,7 +19,7 @@ from abonent.core.commands import (
 )
 from abonent.core.events import DebtGivenUp, Event, Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.owed import AskOperator, Effect, SendCode, is_owed, send_id
+from abonent.core.owed import AskOperator, Effect, SendCode, is_owed, send_id, wakes_at
 from abonent.core.states import (
     AwaitingAnswer,
     identified_in,
@@ -251,8 +251,9 @@ class Loop(Rounds[Held, Effect, Event]):
         held = draft.row(key)
         if held is None:
             return None
+        due = wakes_at(held.aggregate)
         held, step = draft.apply(held, Tick(at=now, settled=settled))
-        return Done(held, step.effects, step.events)
+        return Done(held, step.effects, step.events, due)
 
 
 def rival_of(draft: Draft, held: Held, number: SubscriberNumber) -> datetime | None:

@@ -45,7 +45,14 @@ from abonent.operator.core.events import (
     NoticeOverdue,
     SubscriptionEnded,
 )
-from abonent.operator.core.owed import DeliverAnswer, DeliverNotice, Effect, LookUp, is_owed
+from abonent.operator.core.owed import (
+    DeliverAnswer,
+    DeliverNotice,
+    Effect,
+    LookUp,
+    is_owed,
+    wakes_at,
+)
 from abonent.operator.core.states import (
     Answered,
     AnswerOwed,
@@ -341,7 +348,11 @@ class Loop(Rounds[File, Effect, Event]):
                 self._alarms.raise_alarm(AlarmKind.NOTICE_OVERDUE, each.messenger, "no receipt")
 
     def _tick(self, key: bytes, now: datetime, settled: datetime, draft: Draft) -> Done | None:
-        return _decide_on(draft, key, Tick(at=now, settled=settled))
+        file = draft.row(key)
+        if file is None:
+            return None
+        due = wakes_at(file.state)
+        return changed(_decided(draft, file, Tick(at=now, settled=settled)), due=due)
 
 
 def _check_id(name: Any) -> None:
