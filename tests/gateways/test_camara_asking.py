@@ -438,6 +438,7 @@ def test_a_subscriber_is_asked_once_and_the_answer_is_polled_for():
     hands.now += 0.1
     assert Outcome.HELD is gateway.ask(question()).outcome
     assert ["bc-authorize", "token", "token", "token", "check-tenure"] == polls()
+    assert {} == gateway._link.asking.tokens._pending  # what was answered is not kept
 
 
 @pytest.mark.parametrize(
