@@ -18,7 +18,7 @@ from abonent.core.events import Event, Passed
 from abonent.core.evolution import evolve
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
-from abonent.core.states import BLANK, EffectKind, Reason
+from abonent.core.states import BLANK, Basis, EffectKind, Reason
 from abonent.engine.archive import is_sends_key, micros
 from abonent.engine.effects import Alarm
 from abonent.errors import AbonentError, TransitionRefused
@@ -346,9 +346,10 @@ class Watch:
         trial = None if account is None else account.trial
         holding = None if account is None else account.holding
         there = (trial is not None and trial.number == number) or self.call.ended
-        self.insist(
-            "I1", there or (holding and holding.number == number), "an accepted claim is not there"
-        )
+        done = holding is not None and holding.number == number
+        if holding is not None and holding.basis is Basis.DECLARED:
+            done = False  # who was only declared is to be identified anew
+        self.insist("I1", there or done, "an accepted claim is not there")
 
     def erased(self, service: Service, user: str) -> None:
         """Who was to be forgotten is."""
