@@ -135,7 +135,7 @@ class ConsentMissing(CallerError):
 
 
 class IdentifierClosed(CallerError):
-    """The identifier or store was closed."""
+    """The identifier, desk or store was closed."""
 
     code = "CLOSED"
     remedy = "Build a new one."

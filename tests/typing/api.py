@@ -55,6 +55,21 @@ from abonent import (
 )
 from abonent.core.events import Event
 from abonent.errors import AbonentError, AdapterFault, Fault, NumberNotAllowed, Refused
+from abonent.operator import (
+    AsyncNoticeCarrier,
+    AsyncOperatorDesk,
+    AsyncSubscriberBase,
+    DeskGateway,
+    DeskPolicy,
+    Holding,
+    IdentifierCarrier,
+    KeptRecord,
+    Movement,
+    NoticeCarrier,
+    OperatorDesk,
+    OwedNotice,
+    SubscriberBase,
+)
 from abonent.ports import (
     Answer,
     AsyncCodeSender,
@@ -382,3 +397,68 @@ async def over_http_in_a_loop(identifier: AsyncIdentifier, keys: SigningKeys) ->
 def a_notice() -> Notice:
     number = SubscriberNumber("+79161234567")
     return Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
+
+
+class Base:
+    features = GatewayFeatures(prompt=True)
+
+    def holds(self, number: SubscriberNumber) -> Holding:
+        return Holding(outcome=Outcome.HELD, since=NOW)
+
+
+class AsyncBase:
+    features = GatewayFeatures()
+
+    async def holds(self, number: SubscriberNumber) -> Holding:
+        return Holding(outcome=Outcome.NOT_HELD)
+
+
+class AsyncCarrier:
+    features = GatewayFeatures()
+
+    async def deliver(self, messenger: str, notice: Notice) -> None: ...
+
+    async def deliver_answer(self, messenger: str, answer: LateAnswer) -> None: ...
+
+
+def an_operators_side(identifier: Identifier, agreement: Agreement) -> None:
+    base: SubscriberBase = Base()
+    carrier: NoticeCarrier = IdentifierCarrier({"m": identifier})
+    with OperatorDesk(
+        operator=Operator(id="mts"),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        base=base,
+        carrier=carrier,
+        agreements=[agreement],
+        policy=DeskPolicy(base_lag=timedelta(hours=1)),
+    ) as desk:
+        number = parse_number("+79161234567").number
+        query = Query(id="q", messenger="m", number=number, asked_at=NOW, due=NOW)
+        assert_type(desk.ask(query, received_at=NOW), Answer)
+        gateway: OperatorGateway = DeskGateway(desk, prompt=True)
+        assert_type(gateway.ask(query), Answer)
+        movement = Movement(id="1", number=number, kind=NoticeKind.PORTED, happened_at=NOW)
+        assert_type(desk.subscription_moved(movement), int)
+        assert_type(desk.sweep(limit=10), SweepReport)
+        assert_type(desk.owed_notices(), list[OwedNotice])
+        assert_type(desk.overdue(NOW), list[OwedNotice])
+        assert_type(next(desk.records("m")), KeptRecord)
+        assert_type(desk.replay(), ReplayReport)
+
+
+async def an_awaited_operators_side() -> None:
+    base: AsyncSubscriberBase = AsyncBase()
+    carrier: AsyncNoticeCarrier = AsyncCarrier()
+    for each in (base, Base()):
+        async with AsyncOperatorDesk(
+            operator=Operator(id="mts"),
+            storage=MemoryStorage(),
+            keys=MemoryKeys.random(),
+            base=each,
+            carrier=carrier,
+            agreements=[],
+        ) as desk:
+            assert_type(await desk.overdue(), list[OwedNotice])
+            async for record in desk.records("m"):
+                assert_type(record.notice, OwedNotice | None)

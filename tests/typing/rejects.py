@@ -33,6 +33,7 @@ from abonent import (
     Standing,
     SubscriberNumber,
 )
+from abonent.operator import Holding, Movement, OperatorDesk, SubscriberBase
 from abonent.ports import (
     Answer,
     CodeMessage,
@@ -158,6 +159,26 @@ def calls(identifier: Identifier, number: SubscriberNumber) -> None:
     identifier.receive_many(NOW)  # type: ignore[arg-type]
     identifier.sweep(10)  # type: ignore[call-arg]
     identifier.gate("alice").opened  # type: ignore[attr-defined]
+
+
+class SaysWhether:
+    """A subscriber base whose answer is a bool."""
+
+    features = GatewayFeatures()
+
+    def holds(self, number: SubscriberNumber) -> bool:
+        return True
+
+
+def an_operators_side(desk: OperatorDesk, number: SubscriberNumber) -> None:
+    Holding(outcome="held")  # type: ignore[arg-type]
+    Holding(Outcome.HELD)  # type: ignore[call-arg]
+    Movement(id="1", number=number, kind=NoticeKind.PORTED)  # type: ignore[call-arg]
+    Movement(id="1", number=number, kind=NoticeKind.PORTED, happened_at=None)  # type: ignore[arg-type]
+    desk.subscription_moved("1")  # type: ignore[arg-type]
+    desk.ask("query")  # type: ignore[arg-type]
+    base: SubscriberBase = SaysWhether()  # type: ignore[assignment]
+    del base
 
 
 async def a_forgotten_await(identifier: AsyncIdentifier) -> None:

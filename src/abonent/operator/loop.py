@@ -245,7 +245,8 @@ class Loop(Rounds[File, Effect, Event]):
         known, held = line_of(line.state), holding.outcome is Outcome.HELD
         hold = Hold(since=_since(holding, asked), asked_at=asked.asked_at)
         over = [each for each in known.ends if concerns(each.happened_at, hold)]
-        if held and any(at < each.believed_until for each in over):
+        doubted = known.ends if holding.since is None else over
+        if held and any(at < each.believed_until for each in doubted):
             return _decided(draft, file, ReportFailed(at=at, id=asked.query_id, cause=BASE_BEHIND))
         if over:  # the base insists that it stands: what was told before is no end of it
             hold = changed(hold, since=over[-1].happened_at)
