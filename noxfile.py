@@ -21,7 +21,7 @@ nox.options.sessions = ["lint", "typing", "tests", "docs", "search", "world"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-EXTRAS = ("camara", "cli", "http", "otel", "postgres", "report", "smpp", "testing")
+EXTRAS = ("camara", "cli", "http", "otel", "postgres", "report", "serve", "smpp", "testing")
 WORKERS = min(4, os.cpu_count() or 1)
 
 _wheels: list[Path] = []

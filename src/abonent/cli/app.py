@@ -9,13 +9,14 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import audit, db
+from abonent.cli import audit, db, operator
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -25,6 +26,13 @@ _DIGITS: Final = re.compile(r"\+?\d[\d ()-]{4,}")
 _SECRET: Final = re.compile(r"\S*(?:://|password=)\S*")
 """What may be a password."""
 
+
+class Link(Enum):
+    """What the sides of the demo may be linked by."""
+
+    HTTP = "http"
+
+
 app = typer.Typer(
     name="abonent",
     help="Identify a messenger's users by subscriber number, keep it true, and prove it.",
@@ -33,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(db.app, name="db")
 app.add_typer(audit.app, name="audit")
+app.add_typer(operator.app, name="operator")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -110,12 +119,20 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
+    link: Annotated[
+        Link | None,
+        typer.Option(help="Have the operators in a process of their own, over this."),
+    ] = None,
 ) -> None:
     """Identify simulated users, end their contracts, and identify them anew.
 
     A domestic and a foreign messenger and three simulated operators, on a virtual clock and a real
     SQLite file. Nothing is sent anywhere. Exit status 0 only if replaying the journal gives every
     stored state.
+
+    With --link http: a foreign messenger and three operators in two processes, in real time, over
+    HTTP on loopback. Exit status 0 only if both sides replay, every record and notice arrived, and
+    no gate is open for a number whose subscription ended.
     """
     from abonent.cli import show
     from abonent.cli.demo import Casting, play
@@ -124,13 +141,20 @@ def demo(
         raise typer.BadParameter("give --numbers or --users, not both")
     drawn = secrets.randbelow(10_000) if seed is None else seed
     casting = Casting(seed=drawn, users=users or 1000, numbers=numbers, database=database)
+    if link is not None:
+        if numbers is not None:
+            raise typer.BadParameter("--numbers is for the demo without a link")
+        operator.check_installed()
+        from abonent.cli.link.story import play as play_over_link
+
+        play = play_over_link
     with show.progress() as tell:
         outcome = play(casting, tell)
     if as_json:
         show.print_json(outcome)
     else:
         show.print_tables(outcome, drawn)
-    if not outcome.replay_ok:
+    if not outcome.ok:
         raise typer.Exit(1)
 
 

@@ -106,6 +106,11 @@ class Outcome:
     history_of: str
     history: tuple[Happening, ...]
 
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it has to be."""
+        return self.replay_ok
+
 
 @frozen
 class Person:

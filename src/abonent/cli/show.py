@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import attrs
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -17,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from abonent.cli.demo import Outcome, Tell
+from abonent.cli.link.figures import LinkFigures, LinkOutcome
 from abonent.cli.telling import timeline
 
 _LINES: Final = 20
@@ -44,7 +46,7 @@ def progress() -> Generator[Tell]:
 
 def as_object(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as the object that `--json` prints."""
-    return {
+    told: dict[str, Any] = {
         "users": outcome.users,
         "rejected": [{"line": each.line, "reason": each.reason} for each in outcome.rejected],
         "passed": outcome.passed,
@@ -58,6 +60,9 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
         "database": str(outcome.database),
         "seconds": outcome.seconds,
     }
+    if isinstance(outcome, LinkOutcome):
+        told["link"] = attrs.asdict(outcome.link)
+    return told
 
 
 def print_json(outcome: Outcome) -> None:
@@ -69,12 +74,15 @@ def print_tables(outcome: Outcome, seed: int) -> None:
     """Print the table, one user's timeline, and whether the journal replays."""
     console = Console(highlight=False)
     console.print(_counts(outcome))
+    if isinstance(outcome, LinkOutcome):
+        console.print(_link(outcome.link))
     if outcome.history:
         console.print(_timeline(outcome))
     verdict = "gives every stored state" if outcome.replay_ok else "DOES NOT GIVE the stored states"
     events = f"{outcome.journal_entries:,}"
+    whose = "both sides' journals" if isinstance(outcome, LinkOutcome) else "the journal"
     lines = (
-        f"Replaying the {events} events of the journal {verdict}.",
+        f"Replaying the {events} events of {whose} {verdict}.",
         f"Database: {outcome.database}",
         f"The same happens again with --seed {seed}. It took {outcome.seconds:.2f} s.",
     )
@@ -109,8 +117,29 @@ def _counts(outcome: Outcome) -> Table:
     return table
 
 
+def _link(figures: LinkFigures) -> Table:
+    table = Table(title="What the link did", box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("Over HTTP, between two processes")
+    table.add_column("", justify="right")
+    rows = (
+        ("requests to operators", figures.requests),
+        ("went wrong on purpose", figures.faults),
+        ("tries made again by the messenger", figures.retries),
+        ("notices delivered", figures.notices_delivered),
+        ("deliveries made again by operators", figures.deliveries_failed),
+        ("records that no operator has", figures.unrecorded),
+        ("notices still owed", figures.notices_owed),
+        ("users who were not told", figures.untold),
+        ("gates open for an ended number", figures.open_in_spite),
+    )
+    for what, count in rows:
+        table.add_row(what, f"{count:,}")
+    return table
+
+
 def _timeline(outcome: Outcome) -> Table:
-    title = f"The history of {outcome.history_of} (times of the virtual clock, UTC)"
+    clock = "times" if isinstance(outcome, LinkOutcome) else "times of the virtual clock"
+    title = f"The history of {outcome.history_of} ({clock}, UTC)"
     table = Table(title=title, box=box.SIMPLE, title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column()
