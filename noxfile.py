@@ -151,7 +151,7 @@ def crash(session: nox.Session) -> None:
 @nox.session(default=False)
 def camara(session: nox.Session) -> None:
     """The client, and a stand-in for an operator, against CAMARA's specifications: `-- FOLDER`."""
-    install_wheel(session, "camara", "testing")
+    install_wheel(session, "camara", "serve", "testing")
     session.install(*group("tests"))
     session.run("python", "-m", "tests.camara", *session.posargs)
 

@@ -22,6 +22,7 @@ from tests.camara.checking import (
     word_rows,
 )
 from tests.camara.operator import ROOT, CamaraOperator
+from tests.camara.reference import reference_site
 from tests.camara.site import OwnSite
 from tests.camara.specs import Specs
 
@@ -64,6 +65,9 @@ def main() -> int:
         "scenarios, run against the operator of these tests", operator_rows(folder, own(), specs)
     )
     wrong += show("the client's word on each reply", word_rows(folder, own(), specs))
+    with reference_site() as site:
+        rows = operator_rows(folder, site, specs)
+        wrong += show("scenarios, run against `abonent operator serve`", rows)
     wrong += show("what the client reads in events", event_rows(folder))
     print(f"{wrong} wrong" if wrong else "all right")
     return 1 if wrong else 0
