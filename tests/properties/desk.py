@@ -420,6 +420,21 @@ class Duty(RuleBasedStateMachine):
         if tell:
             self.tell(number, 0)
 
+    @rule(messenger=messengers, number=numbers)
+    def end_unseen(self, messenger: str, number: SubscriberNumber) -> None:
+        """A subscription ends, nobody told us, and the base has not heard of it when asked."""
+        self.end(number, NoticeKind.TERMINATED, tell=False, lags=True)
+        self.clock.advance(1)
+        self.identify(messenger, number)
+
+    @rule(messenger=messengers, number=numbers)
+    def pass_on(self, messenger: str, number: SubscriberNumber) -> None:
+        """A number goes to the next subscriber, who is identified before the end is told."""
+        self.end(number, NoticeKind.REASSIGNED, tell=False, lags=False)
+        self.clock.advance(1)
+        self.subscribe(number)
+        self.identify(messenger, number)
+
     @rule(number=numbers, pick=picks)
     def tell(self, number: SubscriberNumber, pick: int) -> None:
         """The operator's systems tell of an end, soon or late, once or twice."""
