@@ -4,6 +4,7 @@
     python -m tests.crash --wal                     cut the log at every frame and inside it
     python -m tests.crash --wal --commits 10        a shorter log
     python -m tests.crash --servers 100             kill a PostgreSQL server under its users
+    python -m tests.crash --link 20                 kill either side of a link between two processes
 
 Knows the command line and how findings are told. Ends with 1 when a promise is broken, and with 2
 when the kills did not strike everywhere they were meant to: then finding nothing means less.
@@ -26,6 +27,7 @@ from time import monotonic
 from abonent import SqliteStorage
 from tests.crash.killing import Moment, Tally, kill_on_one_store
 from tests.crash.life import OpenStore
+from tests.crash.linked import Strike, kill_links
 from tests.crash.logs import cut, record
 from tests.crash.servers import Way, kill_servers
 from tests.postgres import Server
@@ -35,6 +37,7 @@ KILLS_EACH = 20
 ENOUGH = 200
 """Kills from which on every moment must have been struck."""
 ENOUGH_SERVERS = 50
+ENOUGH_LINKS = 10
 
 
 def kill_all(
@@ -78,6 +81,27 @@ def tell_kills(
     return 0
 
 
+def tell_link(tally: Tally, seed: int, seconds: float) -> int:
+    """Print what came of the kills of either side."""
+    print(f"kills                         {tally.kills} in {seconds:.0f} s, seed {seed}")
+    for strike in Strike:
+        print(f"  {strike.value:<44}{tally.moments.get(strike.value, 0)}")
+    print(f"acknowledged calls            {tally.acknowledged}")
+    for name, count in sorted(tally.calls.items()):
+        print(f"  {name:<28}{count}")
+    print(f"violations                    {len(tally.violations)}")
+    for line in tally.violations:
+        print(f"  {line}")
+    if tally.violations:
+        return 1
+    if tally.kills >= ENOUGH_LINKS and not (
+        tally.calls["Passed"] and tally.calls["NoticeReceived"]
+    ):
+        print("nobody was identified, or nobody was told anything")
+        return 2
+    return 0
+
+
 def cut_all(commits: int, seed: int, folder: Path, open_store: OpenStore = SqliteStorage) -> int:
     """Cut two logs and print what came of it."""
     broken = 0
@@ -105,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--wal", action="store_true", help="cut logs instead")
     parser.add_argument("--servers", type=int, metavar="N", help="kill a server so often instead")
+    parser.add_argument("--link", type=int, metavar="N", help="kill either side of a link instead")
     parser.add_argument("--commits", type=int, default=40, help="in each log that is cut")
     options = parser.parse_args(arguments)
     if min(options.kills, options.jobs, options.commits) < 1:
@@ -113,6 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.wal:
             return cut_all(options.commits, options.seed, Path(folder))
         begun = monotonic()
+        if options.link:
+            tally = kill_links(Path(folder) / "link", options.link, options.seed)
+            return tell_link(tally, options.seed, monotonic() - begun)
         if options.servers:
             with Server() as server:
                 tally = kill_servers(server, options.servers, options.seed)

@@ -123,6 +123,9 @@ class Life:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
     def end(self) -> None:
         """Hear the rest and find out how it ended."""
         while self.hear(HANGS) is not None:

@@ -1,10 +1,13 @@
 """No acknowledged step is lost and nothing is there by half, whoever dies when.
 
-The full runs are `python -m tests.crash --kills 1000` and `python -m tests.crash --wal`.
+The full runs are `python -m tests.crash --kills 1000`, `python -m tests.crash --wal` and
+`python -m tests.crash --link 20`.
 """
 
+import multiprocessing
 import random
 import sqlite3
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -16,11 +19,13 @@ from abonent import Identifier, SqliteStorage
 from abonent.core.events import Event, Passed, ProofFailed
 from abonent.ports import Put, Unit
 from abonent.simulation import SimulatedClock, SimulatedOperator, SimulatedSender
-from tests.crash.__main__ import cut_all, kill_all, tell_kills
+from tests.crash.__main__ import cut_all, kill_all, tell_kills, tell_link
 from tests.crash.contents import SPACE, KeptInFile, stored_in
 from tests.crash.judging import Judge, Violation, first_unexplained, inconsistencies
-from tests.crash.killing import kill_on_one_store
+from tests.crash.killing import Tally, kill_on_one_store
 from tests.crash.life import OPERATOR, START, Crowd, identifier_on
+from tests.crash.linked import kill_links
+from tests.crash.linked_lives import Wrong
 from tests.crash.logs import Torn, cut, newest_pages, read_log, record
 from tests.crash.messages import Applied, Message, Returned, Trying
 from tests.crash.servers import kill_servers
@@ -62,6 +67,32 @@ def test_kills_catch_a_server_that_acknowledges_too_soon():
         hasty = with_options(server.conninfo, synchronous_commit="off")
         tally = kill_servers(server, 30, 7, hasty)
     assert tally.violations
+
+
+def linked(folder: Path, kills: int, seed: int, wrong: Wrong | None = None) -> Tally:
+    """Kill from a process that has no other threads."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(kill_links, folder / "link", kills, seed, wrong).result(240)
+
+
+@pytest.mark.slow
+def test_either_side_of_a_link_may_be_killed(tmp_path: Path):
+    """I4, I5, I8: nothing acknowledged is lost, no notice missed, nobody passes without HELD."""
+    tally = linked(tmp_path, 3, 7)
+    assert [] == tally.violations
+    assert 3 == tally.kills
+    assert tally.acknowledged > 50
+    assert tally.calls["ends told"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", Wrong)
+def test_a_side_that_breaks_a_promise_is_caught(tmp_path: Path, wrong: Wrong):
+    """A messenger that loses notices, and an operator that loses records."""
+    tally = linked(tmp_path, 5, 7, wrong)
+    assert tally.violations
+    assert 1 == tell_link(tally, 7, 0)
 
 
 @pytest.mark.slow
