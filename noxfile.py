@@ -1,7 +1,7 @@
 """The gates. `nox` runs all of them; `nox -s tests` runs one; `nox -l` lists them.
 
 Default: lint, typing, tests, docs, search, world.
-By name only: crash, workers, fuzz, mutation, browser, bench.
+By name only: camara, crash, workers, fuzz, mutation, browser, bench.
 Arguments go to the command that a session runs: `nox -s world -- --seeds 10000`.
 """
 
@@ -21,7 +21,7 @@ nox.options.sessions = ["lint", "typing", "tests", "docs", "search", "world"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-EXTRAS = ("camara", "cli", "http", "otel", "postgres", "report", "serve", "testing")
+EXTRAS = ("camara", "cli", "http", "otel", "postgres", "report", "serve", "smpp", "testing")
 WORKERS = min(4, os.cpu_count() or 1)
 
 _wheels: list[Path] = []
@@ -148,6 +148,14 @@ def crash(session: nox.Session) -> None:
     shares = (kills, ["--wal"], ["--servers", "100"], ["--link", "40"])
     for each in [session.posargs] if session.posargs else shares:
         session.run("python", "-m", "tests.crash", *each)
+
+
+@nox.session(default=False)
+def camara(session: nox.Session) -> None:
+    """The client, and a stand-in for an operator, against CAMARA's specifications: `-- FOLDER`."""
+    install_wheel(session, "camara", "serve", "testing")
+    session.install(*group("tests"))
+    session.run("python", "-m", "tests.camara", *session.posargs)
 
 
 @nox.session(default=False)

@@ -14,19 +14,19 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
 import abonent
 from abonent import errors
 from abonent.core import events, states
-from abonent.core.events import EVENTS, Event
+from abonent.core.events import EVENTS
 from abonent.core.states import (
     STATES,
     AwaitingAnswer,
@@ -40,14 +40,18 @@ from abonent.core.states import (
     Unidentified,
 )
 from abonent.core.transitions import TRANSITIONS
+from abonent.operator.core import events as desk_events
+from abonent.operator.core import states as desk_states
+from abonent.operator.core.transitions import TRANSITIONS as DESK_TRANSITIONS
 from abonent.wire.refusals import Refusal
 
 MADE: Final = "<!-- Made by scripts/make_reference.py; change the code it reads, then run it. -->"
 
 # --- the picture --------------------------------------------------------------------
 
-Kinds = tuple[type[State], ...]
-Edge = tuple[type[State], type[Event], type[State]]
+Kinds = tuple[type[Any], ...]
+Edge = tuple[type[Any], type[Any], type[Any]]
+Table = Mapping[type[Any], Mapping[type[Any], Kinds]]
 Point = tuple[int, int]
 
 LEFT, TOP, WIDTH, HEIGHT = 4, 12, 432, 572
@@ -73,7 +77,7 @@ class Arrow:
     """An event that leads from each of some states to each of some others."""
 
     sources: Kinds
-    event: type[Event]
+    event: type[Any]
     targets: Kinds
     path: tuple[Point, ...]
     label: Point
@@ -88,7 +92,20 @@ class Arrow:
                     yield source, self.event, target
 
 
-def _box(kind: type[State], at: Point, width: int, look: str, note: str) -> Box:
+@frozen
+class Drawing:
+    """A picture as it is placed, and the table that it must agree with."""
+
+    title: str
+    table: Table
+    frames: tuple[Box, ...]
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def _box(kind: type[Any], at: Point, width: int, look: str, note: str) -> Box:
     return Box(*at, width, 46, look, kind.__name__, note)
 
 
@@ -202,10 +219,7 @@ ARROWS: Final = (
     ),
 )
 
-SVG: Final = (
-    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{LEFT} {TOP} {WIDTH} {HEIGHT}" '
-    f'width="{WIDTH * 5 // 4}" height="{HEIGHT * 5 // 4}" role="img" aria-labelledby="title desc">'
-)
+ROLE: Final = 'role="img" aria-labelledby="title desc"'
 STYLE: Final = """\
 text { font: 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: #1d2530 }
 .name { font-weight: 600; font-size: 13.5px; text-anchor: middle }
@@ -223,34 +237,44 @@ text { font: 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill
 .head { fill: #39434f }"""
 
 
-def picture() -> str:
-    """Return the diagram, after comparing its arrows with the table."""
-    _compare()
+def identification() -> Drawing:
+    """Return the drawing of an identification's states."""
+    title = "The states of an identification"
+    return Drawing(title, TRANSITIONS, FRAMES, BOXES, ARROWS)
+
+
+def picture(drawing: Drawing | None = None) -> str:
+    """Return a diagram, after comparing its arrows with the table."""
+    drawn = drawing or identification()
+    _compare(drawn)
+    size = f'width="{drawn.width * 5 // 4}" height="{drawn.height * 5 // 4}"'
+    box = f'viewBox="{LEFT} {TOP} {drawn.width} {drawn.height}"'
+    place = f'x="{LEFT}" y="{TOP}" width="{drawn.width}" height="{drawn.height}"'
     parts = [
-        SVG,
-        '<title id="title">The states of an identification</title>',
-        f'<desc id="desc">{escape(_in_words())}</desc>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} {size} {ROLE}>',
+        f'<title id="title">{drawn.title}</title>',
+        f'<desc id="desc">{escape(_in_words(drawn))}</desc>',
         f"<style>{STYLE}</style>",
-        f'<rect class="card" x="{LEFT}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
+        f'<rect class="card" {place} rx="8"/>',
     ]
-    for each in FRAMES:
+    for each in drawn.frames:
         parts += [
             _rect(each),
             _text(each.left + 14, each.top + each.height - 9, each.title, "note"),
         ]
-    for arrow in ARROWS:
+    for arrow in drawn.arrows:
         parts += _arrow(arrow)
-    for each in BOXES:
+    for each in drawn.boxes:
         parts += _state(each)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _compare() -> None:
+def _compare(drawing: Drawing) -> None:
     """End the run where the picture and the table differ."""
-    drawn = {edge for arrow in ARROWS for edge in arrow.edges()}
+    drawn = {edge for arrow in drawing.arrows for edge in arrow.edges()}
     told = {
         (state, event, target)
-        for state, row in TRANSITIONS.items()
+        for state, row in drawing.table.items()
         for event, targets in row.items()
         for target in targets
         if target is not state
@@ -266,9 +290,9 @@ def _listed(edges: Iterable[Edge]) -> str:
     return ", ".join(sorted(found)) or "nothing"
 
 
-def _in_words() -> str:
+def _in_words(drawing: Drawing) -> str:
     sentences = []
-    for arrow in ARROWS:
+    for arrow in drawing.arrows:
         sources = ", ".join(each.__name__ for each in arrow.sources)
         targets = " or ".join(each.__name__ for each in arrow.targets)
         sentences.append(f"{arrow.event.__name__}: from {sources} to {targets}.")
@@ -314,10 +338,140 @@ def _arrow(arrow: Arrow) -> Iterator[str]:
     if arrow.anchor == "over":  # the line is hidden behind its label
         yield f'<rect class="card" x="{x - 60}" y="{y - 14}" width="120" height="34"/>'
     yield f'<path class="head" d="M{" L".join(f"{a} {b}" for a, b in corners)} Z"/>'
+    if arrow.anchor == "unsaid":  # its label stands at the arrow that it joins
+        return
     look = {"start": "", "middle": "mid", "end": "end", "over": "mid"}[arrow.anchor]
     yield _text(x, y, arrow.event.__name__, look)
     if arrow.note:
         yield _text(x, y + 15, arrow.note, f"note {look}")
+
+
+# --- the picture of a desk ------------------------------------------------------------
+
+DESK_LETTERS: Final[Mapping[type[Any], str]] = {
+    desk_states.Blank: "–",
+    desk_states.Asked: "A",
+    desk_states.AnswerOwed: "O",
+    desk_states.Answered: "G",
+    desk_states.Lapsed: "X",
+    desk_states.Recorded: "R",
+    desk_states.NoticeOwed: "N",
+    desk_states.Told: "T",
+    desk_states.Withdrawn: "W",
+    desk_states.Line: "L",
+}
+
+
+def _from(
+    source: Kinds | type[Any],
+    event: type[Any],
+    target: type[Any],
+    path: tuple[Point, ...],
+    label: Point,
+    *,
+    anchor: str = "start",
+) -> Arrow:
+    sources = source if isinstance(source, tuple) else (source,)
+    return Arrow(sources, event, (target,), path, label, anchor)
+
+
+def desk() -> Drawing:
+    """Return the drawing of what an operator keeps: of a question, of a record, of a number."""
+    of, on = desk_states, desk_events
+    asking, recorded = (of.Asked, of.AnswerOwed), (of.Recorded, of.NoticeOwed)
+    none = "nothing kept"
+    return Drawing(
+        title="The states of what an operator keeps",
+        table=DESK_TRANSITIONS,
+        width=810,
+        height=446,
+        frames=(
+            Box(10, 96, 230, 168, "frame", "A question"),
+            Box(10, 306, 230, 80, "frame", "Kept for a while"),
+            Box(280, 96, 196, 168, "frame", "An open record"),
+        ),
+        boxes=(
+            Box(24, 24, 150, 34, "any", none),
+            _box(of.Asked, (24, 110), 150, "half", "the base is asked"),
+            _box(of.AnswerOwed, (24, 190), 150, "half", "until due"),
+            _box(of.Answered, (20, 316), 100, "open", "in time"),
+            _box(of.Lapsed, (130, 316), 100, "shut", "an alarm"),
+            Box(60, 414, 130, 34, "any", none),
+            Box(290, 24, 150, 34, "any", none),
+            _box(of.Recorded, (294, 110), 160, "open", "it stands"),
+            _box(of.NoticeOwed, (294, 190), 160, "half", "until acknowledged"),
+            _box(of.Told, (330, 336), 100, "shut", "for ever"),
+            _box(of.Withdrawn, (450, 336), 104, "shut", "for ever"),
+            Box(566, 24, 150, 34, "any", none),
+            _box(of.Line, (566, 190), 160, "asis", "ends, holds, records"),
+            Box(566, 350, 150, 34, "any", none),
+        ),
+        arrows=(
+            _from(of.Blank, on.QuestionReceived, of.Asked, ((50, 58), (50, 110)), (57, 86)),
+            _from(of.Asked, on.AnswerFound, of.AnswerOwed, ((50, 156), (50, 190)), (57, 178)),
+            _from(asking, on.AnswerGiven, of.Answered, ((50, 264), (50, 316)), (57, 292)),
+            _from(asking, on.AnswerLapsed, of.Lapsed, ((160, 264), (160, 316)), (167, 292)),
+            _from(
+                (of.Answered, of.Lapsed),
+                on.QuestionCleared,
+                of.Blank,
+                ((80, 386), (80, 414)),
+                (87, 404),
+            ),
+            _from(of.Blank, on.CodeRecorded, of.Recorded, ((320, 58), (320, 110)), (327, 86)),
+            _from(
+                of.Recorded, on.NoticeRequired, of.NoticeOwed, ((320, 156), (320, 190)), (327, 178)
+            ),
+            _from(
+                of.NoticeOwed,
+                on.NoticeAcknowledged,
+                of.Told,
+                ((420, 236), (420, 336)),
+                (413, 304),
+                anchor="end",
+            ),
+            _from(
+                of.Blank,
+                on.RecordWithdrawn,
+                of.Withdrawn,
+                ((440, 41), (500, 41), (500, 336)),
+                (446, 34),
+            ),
+            _from(
+                recorded,
+                on.RecordWithdrawn,
+                of.Withdrawn,
+                ((476, 180), (500, 180), (500, 336)),
+                (446, 34),
+                anchor="unsaid",
+            ),
+            _from(of.Blank, on.HoldingTold, of.Line, ((580, 58), (580, 190)), (587, 96)),
+            _from(
+                of.Blank,
+                on.SubscriptionEnded,
+                of.Line,
+                ((708, 58), (708, 190)),
+                (701, 146),
+                anchor="end",
+            ),
+            _from(
+                of.Blank,
+                on.RecordListed,
+                of.Line,
+                ((716, 41), (748, 41), (748, 213), (726, 213)),
+                (722, 34),
+            ),
+            _from(of.Line, on.RecordUnlisted, of.Blank, ((580, 236), (580, 350)), (587, 276)),
+            _from(
+                of.Line,
+                on.LineCleared,
+                of.Blank,
+                ((708, 236), (708, 350)),
+                (701, 320),
+                anchor="end",
+            ),
+        ),
+    )
 
 
 # --- tables -------------------------------------------------------------------------
@@ -349,23 +503,32 @@ def _link(kind: type[object]) -> str:
 def states_table() -> str:
     """Return the list of states, and what each event leads to in each of them."""
     letters = {state: state.__name__[0] for state in STATES}
-    if len(set(letters.values())) != len(letters):
-        raise ValueError("two states begin with the same letter")
+    return _states_table(letters, EVENTS, TRANSITIONS)
+
+
+def desk_states_table() -> str:
+    """Return the same of the states of an operator's desk."""
+    return _states_table(DESK_LETTERS, desk_events.EVENTS, DESK_TRANSITIONS)
+
+
+def _states_table(letters: Mapping[type[Any], str], happens: Kinds, table: Table) -> str:
+    if len(set(letters.values())) != len(table):
+        raise ValueError("two states have the same letter, or one has none")
     legend = _table(
         ("", "State", "It says"),
-        ((f"**{letters[each]}**", _link(each), _first(each)) for each in STATES),
+        ((f"**{letters[each]}**", _link(each), _first(each)) for each in table),
     )
     cells = _table(
-        ("Event", *(letters[each] for each in STATES)),
+        ("Event", *(letters[each] for each in table)),
         (
             (
                 _link(event),
                 *(
-                    " ".join(letters[each] for each in TRANSITIONS[state].get(event, ())) or "·"
-                    for state in STATES
+                    " ".join(letters[each] for each in table[state].get(event, ())) or "·"
+                    for state in table
                 ),
             )
-            for event in EVENTS
+            for event in happens
         ),
     )
     said = (
@@ -478,6 +641,8 @@ def _name(name: str) -> tuple[str, str]:
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "states.svg": picture,
     "_states_table.md": states_table,
+    "desk.svg": lambda: picture(desk()),
+    "_desk_states_table.md": desk_states_table,
     "_reasons_table.md": reasons_table,
     "_errors_table.md": errors_table,
     "_refusals_table.md": refusals_table,

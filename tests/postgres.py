@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import secrets
 import subprocess
 import tempfile
 import time
@@ -19,6 +21,8 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from abonent.stores.postgres_schema import upgrade
 
 GIVEN: Final = os.environ.get("ABONENT_TEST_POSTGRES")
 TABLES: Final = ("space", "record", "deadline", "alias", "journal")
@@ -52,6 +56,9 @@ class Server:
     def __exit__(self, *_: object) -> None:
         with suppress(subprocess.CalledProcessError):  # it may be down
             self.control("stop", "-m", "immediate")
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         self._server.cleanup()
         self._place.cleanup()
 
@@ -64,6 +71,14 @@ class Server:
     def pid(self) -> int:
         """The process that all others of the server are children of."""
         return int((self.folder / "postmaster.pid").read_text().split()[0])
+
+    def set(self, **settings: str) -> None:
+        """Change settings that need no restart, and wait until sessions see them."""
+        for name, value in settings.items():
+            run(self.conninfo, f"ALTER SYSTEM SET {name} = '{value}'")
+        self.control("reload")
+        for name, value in settings.items():
+            wait_for(self.conninfo, f"SHOW {name}", value)
 
     def _lives(self) -> bool:
         try:
@@ -89,12 +104,40 @@ class Server:
 
     def control(self, *arguments: str) -> None:
         """Run `pg_ctl` on it."""
-        self._run(
-            "pg_ctl",
-            ("-w", "-D", str(self.folder), *arguments),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-        )
+        self.execute("pg_ctl", "-w", "-D", str(self.folder), *arguments)
+
+    def execute(self, program: str, *arguments: str) -> None:
+        """Run one of the server's programs as whom it runs as."""
+        self._run(program, arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+
+
+class Standby(Server):
+    """A copy of another server, which it follows until it is promoted."""
+
+    def __init__(self, primary: Server) -> None:
+        self._run, self._server = primary._run, primary._server
+        self._place = tempfile.TemporaryDirectory(prefix="postgres-")
+        self.folder = Path(self._place.name) / "server"
+        self.folder.mkdir(mode=0o700)
+        os.chown(self.folder, primary.folder.stat().st_uid, -1)
+        Path(self._place.name).chmod(0o755)
+        self._conninfo = make_conninfo(primary.conninfo, host=str(self.folder))
+        where = ("-D", str(self.folder), "-d", primary.conninfo, "-R", "-c", "fast")
+        self.execute("pg_basebackup", *where)
+        for each in ("log", ".handle_pids.json", ".s.PGSQL.5432.lock"):  # the other's own
+            (self.folder / each).unlink(missing_ok=True)
+        self.start()
+
+    @property
+    def conninfo(self) -> str:
+        return self._conninfo
+
+    def _clean_up(self) -> None:
+        self._place.cleanup()
+
+    def promote(self) -> None:
+        """Have it take writes from now on."""
+        self.control("promote")
 
 
 def _patiently(start: Callable[[], Any]) -> Any:
@@ -126,3 +169,47 @@ def empty(conninfo: str, schema: str) -> None:
     """Leave a schema as if it had just been made."""
     names = ", ".join(f"{schema}.{table}" for table in TABLES)
     run(conninfo, f"TRUNCATE {names} RESTART IDENTITY")
+
+
+_made: dict[int, str] = {}
+
+
+def made(conninfo: str, partitions: int) -> str:
+    """Return the name of an empty schema of this process; it is made once, for that takes long."""
+    if partitions not in _made:
+        name = f"test_{os.getpid()}_{partitions}_{secrets.token_hex(3)}"
+        if not upgrade(conninfo, schema=name, partitions=partitions):
+            raise RuntimeError("the schema was there")
+        _made[partitions] = name
+    empty(conninfo, _made[partitions])
+    return _made[partitions]
+
+
+def make_old(conninfo: str, schema: str, version: int, partitions: int = 1) -> None:
+    """Make a schema as releases did that knew no later version."""
+    place = Path(__file__).parent / "stores/schemas"
+    text = (place / f"version-{version}-partitions-{partitions}.sql").read_text("utf-8")
+    run(conninfo, re.sub(r"\babonent(?=[.;])", schema, text))
+
+
+def sessions(named: str, also: str = "") -> str:
+    """The part of a statement that finds the sessions of an application by its name."""
+    name = conninfo_to_dict(named)["application_name"]
+    return f"FROM pg_stat_activity WHERE application_name = '{name}' {also}"
+
+
+def wait_for(conninfo: str, statement: str, expected: object) -> None:
+    """Wait until a statement gives what is expected of it."""
+    deadline = time.monotonic() + 20
+    while run(conninfo, statement) != (expected,):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{statement} does not become {expected}")
+        time.sleep(0.01)
+
+
+def cut_off(conninfo: str, named: str) -> None:
+    """End the sessions of this name, as an administrator or a failover does."""
+    pids = run(conninfo, f"SELECT coalesce(array_agg(pid), '{{}}') {sessions(named)}")[0]
+    run(conninfo, f"SELECT count(pg_terminate_backend(pid)) FROM unnest(ARRAY{pids}::int[]) pid")
+    gone = f"SELECT count(*) {sessions(named, f'AND pid = ANY(ARRAY{pids}::int[])')}"
+    wait_for(conninfo, gone, 0)

@@ -29,16 +29,26 @@ if TYPE_CHECKING:
     from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
     from abonent.engine.inbound import Received
     from abonent.engine.observing import Observed
+    from abonent.engine.reconciling import Reconciled
     from abonent.engine.rounds import SweepReport
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
     from abonent.identifier import Identifier
     from abonent.ports import LateAnswer, Notice, OneTimeCode
-    from abonent.possession import OneTimeCodes, SendBudget, SendBudgets
+    from abonent.possession import AsyncOneTimeCodes, OneTimeCodes, SendBudget, SendBudgets
+    from abonent.possession.delivery import DeliveryState
+    from abonent.possession.fallback import (
+        AsyncFallbackSender,
+        FallbackSender,
+        FallbackTimes,
+        SenderAlarm,
+    )
+    from abonent.possession.texts import CodeTexts
     from abonent.routing import NumberingPlan
     from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
+    from abonent.watch import FeedState, FeedWatch, WatchedFeed
 
 __all__ = [
     "DRAFT_2017",
@@ -49,12 +59,20 @@ __all__ = [
     "Agreement",
     "Alarm",
     "AlarmKind",
+    "AsyncFallbackSender",
     "AsyncGateCache",
     "AsyncIdentifier",
+    "AsyncOneTimeCodes",
     "Basis",
+    "CodeTexts",
     "Consent",
     "DeclaredUser",
+    "DeliveryState",
     "EnvironmentKeys",
+    "FallbackSender",
+    "FallbackTimes",
+    "FeedState",
+    "FeedWatch",
     "FileKeys",
     "Gate",
     "GateCache",
@@ -80,17 +98,20 @@ __all__ = [
     "Policy",
     "Reason",
     "Received",
+    "Reconciled",
     "RejectedUser",
     "ReplayReport",
     "Rules",
     "SendBudget",
     "SendBudgets",
+    "SenderAlarm",
     "SqliteStorage",
     "Standing",
     "Status",
     "SubscriberNumber",
     "SweepReport",
     "SystemClock",
+    "WatchedFeed",
     "parse_number",
     "rules_in_force",
 ]
@@ -101,13 +122,21 @@ _HOMES = {
     "Agreement": "abonent.core.agreements",
     "Alarm": "abonent.engine.effects",
     "AlarmKind": "abonent.engine.effects",
+    "AsyncFallbackSender": "abonent.possession.fallback",
     "AsyncGateCache": "abonent.aio",
     "AsyncIdentifier": "abonent.aio",
+    "AsyncOneTimeCodes": "abonent.possession",
     "Basis": "abonent.core.states",
+    "CodeTexts": "abonent.possession.texts",
     "Consent": "abonent.core.parties",
     "DRAFT_2017": "abonent.core.rules",
     "DeclaredUser": "abonent.engine.importing",
+    "DeliveryState": "abonent.possession.delivery",
     "EnvironmentKeys": "abonent.sealing",
+    "FallbackSender": "abonent.possession.fallback",
+    "FallbackTimes": "abonent.possession.fallback",
+    "FeedState": "abonent.watch",
+    "FeedWatch": "abonent.watch",
     "FileKeys": "abonent.sealing",
     "Gate": "abonent.core.owed",
     "GateCache": "abonent.gates",
@@ -135,17 +164,20 @@ _HOMES = {
     "RESOLUTION_1801": "abonent.core.rules",
     "Reason": "abonent.core.states",
     "Received": "abonent.engine.inbound",
+    "Reconciled": "abonent.engine.reconciling",
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Rules": "abonent.core.rules",
     "SendBudget": "abonent.possession",
     "SendBudgets": "abonent.possession",
+    "SenderAlarm": "abonent.possession.fallback",
     "SqliteStorage": "abonent.stores",
     "Standing": "abonent.core.standing",
     "Status": "abonent.core.standing",
     "SubscriberNumber": "abonent.core.numbers",
     "SweepReport": "abonent.engine.rounds",
     "SystemClock": "abonent.engine.assembly",
+    "WatchedFeed": "abonent.watch",
     "parse_number": "abonent.core.numbers",
     "rules_in_force": "abonent.core.rules",
 }

@@ -28,17 +28,20 @@ from abonent.engine.effects import Alarm, Gateway, Limiter, Possession, Router
 from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
+from abonent.engine.reconciling import Reconciled
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
 from abonent.ports import (
+    AsyncRecyclingCheck,
     Clock,
     KeyProvider,
     LateAnswer,
     NetworkProof,
     Notice,
     OneTimeCode,
+    RecyclingCheck,
     Storage,
 )
 
@@ -168,6 +171,10 @@ class AsyncIdentifier(AsyncDriver):
         """See `Identifier.standing`."""
         return await self._in_thread(self._readers, self._calls.standing, user_id)
 
+    async def row_key(self, user_id: str) -> bytes | None:
+        """See `Identifier.row_key`."""
+        return await self._in_thread(self._readers, self._calls.row_key, user_id)
+
     def gate(self, user_id: str) -> PendingGate:
         """See `Identifier.gate`. To be awaited: before that, it has no truth value (P25)."""
         asked = partial(self._in_thread, self._readers, self._calls.gate, user_id)
@@ -229,6 +236,17 @@ class AsyncIdentifier(AsyncDriver):
     async def sweep(self, *, limit: int = 10_000) -> SweepReport:
         """See `Identifier.sweep`."""
         return await self._drive(self._loop.sweep(limit))
+
+    async def reconcile(
+        self,
+        operator: str,
+        check: RecyclingCheck | AsyncRecyclingCheck,
+        *,
+        limit: int = 100,
+        after: bytes | None = None,
+    ) -> Reconciled:
+        """See `Identifier.reconcile`."""
+        return await self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
     async def import_identified(
         self,

@@ -135,7 +135,7 @@ class ConsentMissing(CallerError):
 
 
 class IdentifierClosed(CallerError):
-    """The identifier or store was closed."""
+    """The identifier, desk or store was closed."""
 
     code = "CLOSED"
     remedy = "Build a new one."
@@ -445,7 +445,8 @@ class StorageError(AbonentError):
 class StoreUnavailable(StorageError):
     """The store is out of reach, locked or busy; trying again may help.
 
-    Nothing was applied; or, where the connection broke in the middle of a commit, all of it was.
+    Nothing was applied; or, where the connection broke or no answer came in the middle of a commit,
+    all of it may have been.
     """
 
     code = "STORE_UNAVAILABLE"
@@ -509,6 +510,65 @@ class Contended(StorageError):
 
     code = "CONTENDED"
     remedy = "Try again."
+    retryable = True
+
+
+# --- evidence -----------------------------------------------------------------------
+
+
+class EvidenceError(AbonentError):
+    """What is shown of the journal does not hold, or cannot be looked at.
+
+    `finding` is a stable name of what is wrong; `where` says where: a file, line, tile or cursor.
+    """
+
+    code = "EVIDENCE"
+    fault = Fault.STORE
+    remedy = "Look at what is named."
+
+    def __init__(self, message: str, *, finding: str, where: str = "") -> None:
+        place = f"{finding}, {where}" if where else finding
+        super().__init__(f"{message} ({place})")
+        self.finding = finding
+        self.where = where
+
+
+class EvidenceTampered(EvidenceError):
+    """Something is not what was signed: an entry, a tile, a proof or a checkpoint."""
+
+    code = "EVIDENCE_TAMPERED"
+    remedy = "Keep everything as it is, and find out who changed what is named."
+
+
+class LogRolledBack(EvidenceTampered):
+    """Journal, folder or key's memory stand before what was signed already; nothing was signed."""
+
+    code = "EVIDENCE_ROLLED_BACK"
+    remedy = "Bring back the newest copy of what is named; a folder alone can be rebuilt."
+
+
+class EvidenceDamaged(EvidenceError):
+    """A file does not have the form that it should have, so that it says nothing."""
+
+    code = "EVIDENCE_DAMAGED"
+    fault = Fault.CALLER
+    remedy = "Ask for the file again, and have it sent as it is, byte by byte."
+
+
+class EvidenceForeign(EvidenceError):
+    """A checkpoint of another log, or signed by another key."""
+
+    code = "EVIDENCE_FOREIGN"
+    fault = Fault.CALLER
+    remedy = "Use the key of the log that this comes from, or the log that this key belongs to."
+
+
+class EvidenceUnavailable(EvidenceError):
+    """A file of the log cannot be read or written now, or another process extends the log."""
+
+    code = "EVIDENCE_UNAVAILABLE"
+    fault = Fault.SETUP
+    remedy = "Make the file readable, or make room, or let the other process finish."
     retryable = True
 
 

@@ -26,6 +26,7 @@ from abonent.engine.effects import Alarm
 from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
+from abonent.engine.reconciling import Reconciled
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
@@ -40,6 +41,7 @@ from abonent.ports import (
     OneTimeCode,
     OperatorGateway,
     PossessionCheck,
+    RecyclingCheck,
     SendLimiter,
     SilentCheck,
     Storage,
@@ -169,6 +171,15 @@ class Identifier(Driver):
         """Say where a user stands and what they may do next."""
         return self._calls.standing(user_id)
 
+    def row_key(self, user_id: str) -> bytes | None:
+        """Return the key under which this user is kept, None if nothing is.
+
+        16 bytes, a keyed hash, by which the views of a PostgreSQL store can be joined with a
+        table of the application's. It may be another one after the user was forgotten and came
+        back. It says nothing to who has not the keys, except that two rows are about one user.
+        """
+        return self._calls.row_key(user_id)
+
     def gate(self, user_id: str) -> Gate:
         """Tell whether this user may transmit messages now.
 
@@ -268,6 +279,31 @@ class Identifier(Driver):
     def sweep(self, *, limit: int = 10_000) -> SweepReport:
         """Settle what is due now and try what is owed. Any number of processes may sweep."""
         return self._drive(self._loop.sweep(limit))
+
+    def reconcile(
+        self,
+        operator: str,
+        check: RecyclingCheck,
+        *,
+        limit: int = 100,
+        after: bytes | None = None,
+    ) -> Reconciled:
+        """Ask about users whom an operator identified whether their numbers have changed hands.
+
+        It stands behind the operator's notices, one of which may be lost. Users come in turn, so
+        who is next was asked about longest ago; a number in other hands is a notice `REASSIGNED`.
+        The walk ends early where the operator cannot be asked.
+
+        Args:
+            operator: whom to ask, and about whose users.
+            check: how to ask it.
+            limit: how many questions, at least one.
+            after: where the last walk ended, `Reconciled.cursor`; None to begin anywhere.
+
+        Raises:
+            UnknownOperator: no gateway is configured for it.
+        """
+        return self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
     def import_identified(
         self,

@@ -28,6 +28,7 @@ _TIMED: Final = {
     "passed": ("abonent.identification.duration", "identifications since possession was proven"),
     "notice_received": ("abonent.notice.lag", "operators' notices since what they tell of"),
     "lapsed": ("abonent.lapse.lag", "re-identifications that lapsed, since they were due"),
+    "sweep": ("abonent.sweep.lag", "what waited longest for a sweep, since it was due"),
     "flush": ("abonent.flush.duration", "flushes, each for all callers who wait"),
 }
 

@@ -409,6 +409,26 @@ class LateAnswer:
     outcome: Outcome = field(validator=check_member(Outcome))
 
 
+class RecyclingCheck(Protocol):
+    """Asks an operator whether a number has changed hands: behind its notices, in case one is lost.
+
+    Raises:
+        Unavailable, Misconfigured: as for gateways.
+    """
+
+    def recycled(self, number: SubscriberNumber, since: datetime) -> bool | None:
+        """Tell whether the number has had another holder since an instant; None: cannot say."""
+        ...
+
+
+class AsyncRecyclingCheck(Protocol):
+    """The same for the async shell."""
+
+    async def recycled(self, number: SubscriberNumber, since: datetime) -> bool | None:
+        """See `RecyclingCheck.recycled`."""
+        ...
+
+
 # --- possession ---------------------------------------------------------------------
 
 _CODE: Final = re.compile(r"[0-9]{4,10}", re.ASCII)
@@ -512,6 +532,23 @@ class PossessionCheck(Protocol):
         ...
 
 
+class AsyncLocalCheck(Protocol):
+    """A check whose `begin` is awaited, and which judges by itself: its features say `local`."""
+
+    @property
+    def features(self) -> PossessionFeatures:
+        """What this check can do."""
+        ...
+
+    async def begin(self, claim: PossessionClaim) -> Begun:
+        """See `PossessionCheck.begin`."""
+        ...
+
+    def check(self, proof: OneTimeCode, claim: PossessionClaim) -> Verdict:
+        """See `PossessionCheck.check`; a mere computation."""
+        ...
+
+
 class AsyncPossessionCheck(Protocol):
     """The same over a network, for the async shell."""
 
@@ -582,4 +619,12 @@ class CodeSender(Protocol):
 
     def send(self, message: CodeMessage) -> None:
         """Send the code; returning means that it was taken for delivery."""
+        ...
+
+
+class AsyncCodeSender(Protocol):
+    """The same over a network, for the async shell, under `AsyncOneTimeCodes`."""
+
+    async def send(self, message: CodeMessage) -> None:
+        """See `CodeSender.send`."""
         ...

@@ -7,7 +7,8 @@ import pytest
 
 from abonent.cli import main
 from abonent.stores.postgres import PostgresStorage
-from tests.postgres import run
+from abonent.stores.postgres_schema import SCHEMA_VERSION
+from tests.postgres import make_old, run
 
 
 @pytest.fixture
@@ -21,9 +22,9 @@ def test_a_schema_is_made_and_then_there(conninfo, schema, capsys):
     """The first call makes it, the second changes nothing; a store can use it."""
     line = ["db", "upgrade", "--database", conninfo, "--schema", schema, "--partitions", "3"]
     assert 0 == main(line)
-    assert f"schema {schema}: made, version 1\n" == capsys.readouterr().out
+    assert f"schema {schema}: made, version {SCHEMA_VERSION}\n" == capsys.readouterr().out
     assert 0 == main(line)
-    assert f"schema {schema}: was there, version 1\n" == capsys.readouterr().out
+    assert f"schema {schema}: was there, version {SCHEMA_VERSION}\n" == capsys.readouterr().out
     with closing(PostgresStorage(conninfo, schema=schema)) as store:
         assert [None] == store.load("m", [b"k"])
     assert run(conninfo, f"SELECT count(*) FROM {schema}.record_2") == (0,)
@@ -43,6 +44,18 @@ def test_the_sql_is_printed_and_nothing_else(conninfo, schema, capsys):
         assert [None] == store.load("m", [b"k"])
 
 
+def test_a_schema_of_an_older_release_is_upgraded(conninfo, schema, capsys):
+    """It is said to be; the statements of a migration lead to the same place."""
+    make_old(conninfo, schema, 1)
+    assert 0 == main(["db", "sql", "--schema", schema, "--since", "1"])
+    statements = capsys.readouterr().out
+    assert "CREATE TABLE" not in statements
+    assert 0 == main(["db", "upgrade", "--database", conninfo, "--schema", schema])
+    assert f"schema {schema}: upgraded, version {SCHEMA_VERSION}\n" == capsys.readouterr().out
+    assert 0 == main(["db", "sql", "--schema", schema, "--since", str(SCHEMA_VERSION)])
+    assert "" == capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("line", "status", "said"),
     [
@@ -51,6 +64,7 @@ def test_the_sql_is_printed_and_nothing_else(conninfo, schema, capsys):
         (["db", "upgrade", "--database", "password=hush"], 1, "STORE_UNAVAILABLE"),
         (["db", "sql", "--schema", "A"], 1, "INVALID_VALUE"),
         (["db", "sql", "--partitions", "0"], 1, "INVALID_VALUE"),
+        (["db", "sql", "--since", "99"], 1, "INVALID_VALUE"),
     ],
 )
 def test_what_goes_wrong_is_one_line(line, status, said, capsys, monkeypatch):

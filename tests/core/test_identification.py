@@ -155,20 +155,20 @@ def test_the_sends_of_all():
     """While a budget that many share is spent, no code is sent; the other refusals come first."""
     until = at(30)
     with pytest.raises(TooManySends) as refused:
-        decide(Aggregate(), claim(unsendable=Unsendable(until)), FOREIGN)
+        decide(Aggregate(), claim(unsendable=Unsendable(until=until)), FOREIGN)
     assert until == refused.value.retry_at
     with pytest.raises(SendingStopped) as stopped:
-        decide(Aggregate(), claim(unsendable=Unsendable(None)), FOREIGN)
+        decide(Aggregate(), claim(unsendable=Unsendable(until=None)), FOREIGN)
     assert stopped.value.retry_at is None
     sends = tuple(at(minute) for minute in range(-10, 0))
     with pytest.raises(TooManySends):
-        decide(Aggregate(), claim(number_sends=sends, unsendable=Unsendable(None)), FOREIGN)
+        decide(Aggregate(), claim(number_sends=sends, unsendable=Unsendable(until=None)), FOREIGN)
 
 
 def test_who_needs_no_code_is_not_refused_for_want_of_one():
     """A claim repeated too early, or of one's own number, tells where one stands all the same."""
     claimed = decide(Aggregate(), claim(), FOREIGN).aggregate
-    again = claim(at=at(0) + timedelta(seconds=1), unsendable=Unsendable(None))
+    again = claim(at=at(0) + timedelta(seconds=1), unsendable=Unsendable(until=None))
     assert () == decide(claimed, again, FOREIGN).events
 
 

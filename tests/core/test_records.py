@@ -76,6 +76,7 @@ def test_values_are_stable():
     expected = {name: values.split() for name, values in STABLE.items()}
     expected["AlarmKind"] = [
         *("misconfigured", "adapter_fault", "debt_given_up"),
+        *("feed_silent", "feed_lapsing", "feed_ended"),
         *("answer_lapsed", "notice_overdue"),
     ]
     assert expected == {name: [each.value for each in kind] for name, kind in found.items()}

@@ -14,10 +14,12 @@ import abonent
 from abonent.core.events import NumberClaimed
 from abonent.core.states import STATES, Identified, Unidentified
 from abonent.core.transitions import TRANSITIONS
+from abonent.operator.core.states import STATES as DESK_STATES
+from abonent.operator.core.states import Blank
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-INVARIANTS = [f"I{number}" for number in range(1, 13)]
+INVARIANTS = [f"I{number}" for number in range(1, 13)] + [f"O{number}" for number in range(1, 10)]
 
 
 def script():
@@ -38,13 +40,21 @@ def test_what_is_committed_is_what_the_code_gives(name):
     assert MAKER.PARTS[name]() == (REFERENCE / name).read_text("utf-8")
 
 
-def test_the_picture_is_well_formed_and_names_every_state():
+@pytest.mark.parametrize(
+    ("drawing", "states"),
+    [
+        (MAKER.identification(), STATES),
+        (MAKER.desk(), [each for each in DESK_STATES if each is not Blank]),
+    ],
+    ids=["identification", "desk"],
+)
+def test_the_picture_is_well_formed_and_names_every_state(drawing, states):
     """The diagram is XML, fits its frame, and shows each state once."""
-    root = ElementTree.fromstring(MAKER.picture())
+    root = ElementTree.fromstring(MAKER.picture(drawing))
     texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert [texts.count(state.__name__) for state in STATES] == [1] * len(STATES)
+    assert [texts.count(state.__name__) for state in states] == [1] * len(states)
     left, top, width, height = map(int, root.attrib["viewBox"].split())
-    for box in (*MAKER.BOXES, *MAKER.FRAMES):
+    for box in (*drawing.boxes, *drawing.frames):
         assert left < box.left
         assert top < box.top
         assert box.left + box.width < left + width
@@ -75,7 +85,7 @@ def test_every_name_of_the_facade_is_described():
 def named_tests() -> dict[str, list[str]]:
     """Read which tests the page on invariants names for each."""
     page = (REFERENCE / "invariants.md").read_text("utf-8")
-    _, *parts = re.split(r"^## (I\d+)$", page, flags=re.MULTILINE)
+    _, *parts = re.split(r"^## ([IO]\d+)$", page, flags=re.MULTILINE)
     return {
         number: re.findall(r"`(test_\w+)`", text)
         for number, text in zip(parts[::2], parts[1::2], strict=True)
@@ -93,7 +103,7 @@ def docstrings_of_tests() -> dict[str, str]:
 
 
 def test_every_invariant_has_tests():
-    """The page lists I1 to I12 in order, and each names at least one test."""
+    """The page lists I1 to I12 and O1 to O9 in order, and each names at least one test."""
     named = named_tests()
     assert list(named) == INVARIANTS
     assert [number for number, tests in named.items() if not tests] == []
@@ -114,7 +124,9 @@ def test_the_named_tests_exist_and_say_so():
 def test_no_test_of_an_invariant_is_left_out():
     """A test of the properties that defends one invariant stands on its page."""
     named = {name for tests in named_tests().values() for name in tests}
-    defending = {name for name, told in docstrings_of_tests().items() if re.match(r"I\d+: ", told)}
+    defending = {
+        name for name, told in docstrings_of_tests().items() if re.match(r"[IO]\d+: ", told)
+    }
     assert defending - named == set()
 
 

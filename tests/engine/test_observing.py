@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import abonent.core.events as told
-from abonent import Identifier, MemoryStorage
+from abonent import Identifier, MemoryStorage, Policy
 from abonent.core.events import Event
 from abonent.core.states import NoticeKind
 from abonent.engine.observing import Observed, Telling, name_of
@@ -65,7 +65,7 @@ def test_it_is_given_to_the_identifier(facts):
             made.sweep()
             made.gate("alice")
     assert [
-        Observed(what="sweep", count=0),
+        Observed(what="sweep", count=0, seconds=0.0),
         Observed(what="gate", detail="not_identified"),
     ] == facts
 
@@ -220,6 +220,19 @@ def test_metrics(reader, telemetry):
     assert [({"reason": "open"}, 1)] == [(a, p.value) for a, p in found["abonent.gates"]]
     assert found["abonent.sweep.due"]
     assert found["abonent.flush.tasks"][0][1].count == found["abonent.flush.duration"][0][1].count
+
+
+def test_how_late_a_sweep_was(reader, telemetry):
+    """It tells how long ago the oldest of what it settled had become due, and no more than that."""
+    with Rehearsal(policy=Policy(code_valid=timedelta(minutes=10))) as stand:
+        observe(stand, telemetry)
+        stand.claimed("alice")
+        stand.clock.advance(timedelta(minutes=3))
+        stand.claimed("boris")
+        stand.pass_time(timedelta(minutes=9))
+        stand.pass_time(timedelta(seconds=1))
+    ((_, lag),) = points(reader)["abonent.sweep.lag"]
+    assert (2, 120.0, 0.0) == (lag.count, lag.max, lag.min)
 
 
 def test_spans(spans, telemetry):

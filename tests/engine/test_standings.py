@@ -44,7 +44,9 @@ def test_they_are_read_as_they_are_asked_for(monkeypatch):
         monkeypatch.setattr(MemoryStorage, "scan", lambda *given: scans.append(1) or scan(*given))
         with closing(stand.identifier.standings()) as shown:
             first = next(shown)
-            assert 1 == len(scans)
+            # A page may hold nothing but counters of numbers; of six users and six of those, no
+            # more than four pages come before the first user's is read.
+            assert len(scans) <= 4
         stand.clock.advance(timedelta(seconds=1))
         assert first.user_id.startswith("user-")
     with pytest.raises(IdentifierClosed):

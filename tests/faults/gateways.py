@@ -37,6 +37,7 @@ from abonent.ports import (
 )
 from abonent.simulation import Reply, SimulatedOperator, SimulatedRouter, SimulatedSender
 from abonent.testing import (
+    AsyncCodeSenderContract,
     AsyncOperatorGatewayContract,
     CodeSenderContract,
     KeyProviderContract,
@@ -48,6 +49,7 @@ from abonent.testing import (
 )
 from tests.contracts.stages import file_stage, operator_stage, router_stage, sender_stage
 from tests.contracts.test_gateways import AwaitedOperator
+from tests.contracts.test_senders import AwaitedSender
 
 log = logging.getLogger("an.integrator")
 LONGER_THAN_ANY_PATIENCE = 60
@@ -417,6 +419,27 @@ class TakesAFailureForSent(SimulatedSender):
             super().send(message)
 
 
+class RemembersTooEarly(SimulatedSender):
+    """It notes that a message was sent before it was."""
+
+    named_by = "test_a_message_that_failed_is_sent_when_it_comes_again"
+
+    def send(self, message: CodeMessage) -> None:
+        noted: set[str] = vars(self).setdefault("noted", set())
+        if message.id not in noted:
+            noted.add(message.id)
+            super().send(message)
+
+
+class IsNotAwaited(AwaitedSender):
+    """It sends at once, in the way of everybody else in the loop."""
+
+    named_by = "test_a_code_arrives_as_given"
+
+    def send(self, message: CodeMessage) -> None:  # type: ignore[override]
+        self.sender.send(message)
+
+
 # --- possession checks ------------------------------------------------------------------
 
 
@@ -624,6 +647,14 @@ def on_sender(adapter: Callable[[], SimulatedSender]) -> Setting:
     return stage
 
 
+def awaited_sender(adapter: Callable[[SimulatedSender], AwaitedSender]) -> Setting:
+    def stage(self: object) -> Stage[Any]:
+        sender = SimulatedSender()
+        return sender_stage(sender, adapter(sender))
+
+    return stage
+
+
 def with_codes(adapter: Callable[[SimulatedSender], Any]) -> Setting:
     def stage(self: object) -> Stage[Any]:
         sender = SimulatedSender()
@@ -665,6 +696,7 @@ _RIGHT: Final[Mapping[type[Any], tuple[type[Any], Callable[..., Setting]]]] = {
     SimulatedOperator: (OperatorGatewayContract, on_operator),
     AwaitedOperator: (AsyncOperatorGatewayContract, awaited),
     SimulatedSender: (CodeSenderContract, on_sender),
+    AwaitedSender: (AsyncCodeSenderContract, awaited_sender),
     SessionCodes: (PossessionCheckContract, with_codes),
     OneTimeCodes: (PossessionCheckContract, with_codes),
     SimulatedRouter: (NumberRouterContract, on_routes),

@@ -110,6 +110,7 @@ def test_whoever_has_a_tenure_is_held(check):
         b"null",
         b"<html>",
         b"\xff\xfe",
+        b'{"tenureDateCheck": true, "\xff": 1}',
         b"[" * 60_000,
         b'{"tenureDateCheck": true',
         b'{"tenureDateCheck": true}x',
@@ -437,6 +438,7 @@ def test_a_subscriber_is_asked_once_and_the_answer_is_polled_for():
     hands.now += 0.1
     assert Outcome.HELD is gateway.ask(question()).outcome
     assert ["bc-authorize", "token", "token", "token", "check-tenure"] == polls()
+    assert {} == gateway._link.asking.tokens._pending  # what was answered is not kept
 
 
 @pytest.mark.parametrize(

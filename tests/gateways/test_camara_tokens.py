@@ -381,7 +381,7 @@ def test_early_renewal_of_one_task_holds_up_no_other():
         (reply(200, {"access_token": "a"}), Misconfigured),
     ],
 )
-def test_what_is_no_token(response, expected):
+def test_what_is_no_token(response, expected, caplog):
     """A refused client, an endpoint that is down, and replies that hold nothing to use."""
     operator = CamaraOperator()
     operator.script = [response]
@@ -389,6 +389,8 @@ def test_what_is_no_token(response, expected):
         CamaraGateway(link_to(operator)).ask(question())
     assert ["token"] == names(operator)
     assert caught.value.__cause__ is None
+    logged = f"abonent.camara_no_token operator=operator status={response.status} error="
+    assert (response.status != 200) == (logged in caplog.text)
 
 
 @pytest.mark.parametrize("life", [None, "3600", True, 0, -1])

@@ -425,13 +425,15 @@ def test_a_base_that_insists_is_believed_again(shell):
 
 
 def test_a_new_subscription_is_no_reason_for_doubt(shell):
-    """HELD since after the end, or by a base that does not say since when, is an answer."""
+    """HELD since the end, or after it, is an answer; without saying since when, it is in doubt."""
     with Desk(shell) as desk:
         desk.move(at=START - HOUR)
         desk.base.hold(X, since=START - HOUR)
         assert desk.ask() is HELD
         desk.base.hold(X)
-        assert desk.ask(name="query-2") is HELD
+        assert desk.ask(name="query-2") is Outcome.LATER
+        desk.clock.advance(DAY)
+        assert desk.ask(name="query-3") is HELD
 
 
 def test_an_end_by_a_clock_a_little_slow_is_an_end_all_the_same(shell):

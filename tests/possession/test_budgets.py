@@ -133,7 +133,7 @@ def test_when_it_may_be_tried_again():
     limiter.admit(N1, START + HOUR / 2)
     until = limiter.admit(N1, START + HOUR / 2).until
     assert START + HOUR <= until <= START + HOUR + HOUR / 16
-    assert Unsendable(until) == limiter.admit(N1, until - MICROSECOND)
+    assert Unsendable(until=until) == limiter.admit(N1, until - MICROSECOND)
     assert 1 == admitted(limiter, at=until)
 
 
@@ -157,7 +157,7 @@ def test_a_slice_counts_until_all_of_it_is_old():
     """What was sent at its end is younger than what was sent at its beginning."""
     limiter = budgets(in_all=SendBudget(limit=3, within=16 * HOUR))
     assert 3 == admitted(limiter, at=START + HOUR - MINUTE)
-    assert Unsendable(START + 17 * HOUR) == limiter.admit(N1, START + 16 * HOUR + HOUR / 2)
+    assert Unsendable(until=START + 17 * HOUR) == limiter.admit(N1, START + 16 * HOUR + HOUR / 2)
 
 
 def test_a_budget_that_was_made_smaller():
@@ -167,7 +167,7 @@ def test_a_budget_that_was_made_smaller():
     assert 5 == admitted(before, upto=5)
     assert 5 == admitted(before, at=START + 3 * HOUR)
     after = budgets(storage, in_all=SendBudget(limit=5, within=16 * HOUR))
-    assert Unsendable(START + 20 * HOUR) == after.admit(N1, START + 4 * HOUR)
+    assert Unsendable(until=START + 20 * HOUR) == after.admit(N1, START + 4 * HOUR)
 
 
 def test_what_is_given_back_late_stays_counted():
@@ -246,8 +246,8 @@ def test_a_blown_fuse_waits_for_a_person():
     assert [1] == told
     for _ in range(40):
         now += HOUR
-        assert Unsendable(None) == here.admit(N1, now)
-        assert Unsendable(None) == there.admit(N2, now)
+        assert Unsendable(until=None) == here.admit(N1, now)
+        assert Unsendable(until=None) == there.admit(N2, now)
     assert [1] == told
     there.mend()
     assert 1 == admitted(there, upto=1, at=now)
@@ -301,7 +301,7 @@ def test_a_process_that_does_not_know_the_new_key_yet():
     blows = budgets(storage, keys=new, fuse=given["fuse"])
     assert 5 == admitted(blows)
     assert 1 == admitted(budgets(storage, keys=old, fuse=given["fuse"]), upto=1)
-    assert Unsendable(None) == budgets(storage, keys=new, fuse=given["fuse"]).admit(N1, START)
+    assert Unsendable(until=None) == budgets(storage, keys=new, fuse=given["fuse"]).admit(N1, START)
 
 
 def test_nothing_stored_names_a_range():

@@ -37,7 +37,7 @@ from abonent.operator.core.states import (
 )
 from abonent.ports import GatewayFeatures, Query, RecordEntry, Storage, WithdrawEntry
 from abonent.simulation import SimulatedClock
-from tests.properties.parts import KEYS, MICROSECOND, N1, N2, ROOT, START, agreement, parts_of
+from tests.properties.parts import KEYS, N1, N2, ROOT, START, agreement, parts_of
 from tests.properties.service import Crash, Heard, Mortal, Plan
 
 NUMBERS = (N1, N2)
@@ -47,9 +47,10 @@ COVERED = (
     agreement("mts", messenger="messenger-n", name="with-n"),
     agreement("mts", messenger="messenger-over", name="with-o", ends=START + timedelta(hours=6)),
 )
-POLICY = DeskPolicy(base_lag=timedelta(0))
+POLICY = DeskPolicy(base_lag=timedelta(days=30))
 DAY = timedelta(days=1)
-QUARANTINE = timedelta(minutes=10)
+QUARANTINE = timedelta(days=31)
+LAG = timedelta(hours=1)
 AWAY = Unavailable("away")
 messengers = st.sampled_from(MESSENGERS)
 numbers = st.sampled_from(NUMBERS)
@@ -74,13 +75,15 @@ class Subscription:
     ended: datetime | None = None
     kind: NoticeKind = NoticeKind.TERMINATED
     told: bool = False
+    lags: bool = False
 
 
 @define
 class Filed:
     """A code that a messenger handed in, and what it was told to be held before.
 
-    `unsure`: the process died while it was withdrawn.
+    `unsure`: the process died while it was withdrawn. `vague`: it is not known from here which of
+    several subscriptions it was told of.
     """
 
     messenger: str
@@ -89,14 +92,17 @@ class Filed:
     acknowledged: bool = False
     withdrawn: bool = False
     unsure: bool = False
+    vague: bool = False
     notices: set[str] = field(factory=set)
 
 
 @define
 class Question:
-    """A question, and what was said to it."""
+    """A question, what was said to it, and how many subscriptions there were when it came."""
 
     query: Query
+    began: int
+    alive: bool
     said: list[Outcome] = field(factory=list)
 
 
@@ -124,6 +130,8 @@ class Duty(RuleBasedStateMachine):
         self.lines = {each: [Subscription(since=START - DAY)] for each in NUMBERS}
         self.filed: dict[str, Filed] = {}
         self.questions: dict[tuple[str, str], Question] = {}
+        self.may: dict[tuple[str, SubscriberNumber], set[int]] = {}
+        self.surely_held: set[tuple[str, SubscriberNumber]] = set()
         self.faults: dict[str, int] = {}
         self.base_fails = 0
         self.refusals: set[str] = set()
@@ -210,7 +218,9 @@ class Duty(RuleBasedStateMachine):
         current = self.lines[number][-1]
         since = current.since if current.ended is None else current.ended
         outcome = Outcome.HELD
-        if current.ended is not None:
+        if current.lags and current.ended is not None and self.clock.now() < current.ended + LAG:
+            since = current.since
+        elif current.ended is not None:
             ported = current.kind is NoticeKind.PORTED
             outcome = Outcome.NOT_OURS if ported else Outcome.NOT_HELD
         self.plan.visit("after look-up")
@@ -237,8 +247,17 @@ class Duty(RuleBasedStateMachine):
             filed.notices.add(notice.id)
             self.insist(len(filed.notices) == 1, "O1", "two notices of one record")
             self.insist(notice.happened_at is not None, "O1", "a notice does not say when")
-            over = filed.hold is None or filed.hold.ended is not None
+            over = filed.vague or filed.hold is None or filed.hold.ended is not None
             self.insist(over, "O1", "a subscription that stands was told to be over")
+            asked = [
+                each.query.asked_at
+                for each in self.questions.values()
+                if (each.query.messenger, each.query.number) == (messenger, notice.number)
+                and Outcome.HELD in each.said
+            ]
+            if filed.hold is not None and len(asked) == 1:
+                fresh = notice.happened_at is not None and notice.happened_at >= asked[0]
+                self.insist(fresh, "O1", "a notice is stale to its messenger")
             self.insist(not filed.withdrawn, "O3", "a withdrawn code was told about")
         self.plan.visit("after notice")
 
@@ -253,7 +272,7 @@ class Duty(RuleBasedStateMachine):
         ]
         in_time = any(self.clock.now() <= each.due for each in owing)
         self.insist(in_time, "O4", "an answer is given too late, or though it is not owed")
-        self.judge(question, answer.outcome)
+        self.judge(question, answer.outcome, in_reply=False)
         self.plan.visit("after answer")
 
     # --- messengers ------------------------------------------------------------------------
@@ -261,51 +280,79 @@ class Duty(RuleBasedStateMachine):
     @rule(messenger=messengers, number=numbers, again=st.booleans())
     def ask(self, messenger: str, number: SubscriberNumber, again: bool) -> None:
         older = [each for each in self.questions.values() if each.query.messenger == messenger]
-        if again and older:
+        is_new = not (again and older)
+        if not is_new:
             question = older[-1]
         else:
             now = self.clock.now()
             query = Query(
                 id=self.fresh("query"), messenger=messenger, number=number, asked_at=now, due=now
             )
-            question = Question(query)
+            line = self.lines[number]
+            question = Question(query, len(line) - 1, line[-1].ended is None)
             self.questions[messenger, query.id] = question
         answer = self.try_as(messenger, self.desk.ask, question.query)
-        if not isinstance(answer, BaseException):
-            self.judge(question, answer.outcome)
+        if isinstance(answer, Crash):
+            self.may_be(question, self.present(question.query.number))
+        elif not isinstance(answer, BaseException):
+            self.judge(question, answer.outcome, in_reply=is_new)
 
-    def judge(self, question: Question, outcome: Outcome) -> None:
-        """Note what was said to a question: never two things."""
+    def present(self, number: SubscriberNumber) -> set[int]:
+        return {len(self.lines[number]) - 1}
+
+    def may_be(self, question: Question, subscriptions: set[int]) -> None:
+        key = (question.query.messenger, question.query.number)
+        self.may[key] = self.may.get(key, set()) | subscriptions
+
+    def judge(self, question: Question, outcome: Outcome, *, in_reply: bool) -> None:
+        """Note what was said to a question: never two things, and HELD of what stood only."""
+        is_new = outcome not in question.said
         question.said.append(outcome)
         spoken = {each for each in question.said if each is not Outcome.LATER}
         self.insist(len(spoken) <= 1, "O4", "one question has two answers")
+        if outcome is not Outcome.HELD or not is_new:
+            return
+        number = question.query.number
+        key, last = (question.query.messenger, number), self.lines[number][-1]
+        self.surely_held.add(key)
+        if in_reply:
+            self.may[key] = self.present(number)
+            right = last.ended is None or (last.lags and not last.told)
+            self.insist(right, "O5", "HELD was said of what was known to be over")
+        else:
+            span = range(question.began, len(self.lines[number]))
+            self.may_be(question, set(span))
+            right = question.alive or len(span) > 1 or last.lags
+            self.insist(right, "O5", "HELD was said of what was over before the question")
 
     @rule(messenger=messengers, number=numbers)
     def record(self, messenger: str, number: SubscriberNumber) -> None:
         self.hand_in(self.fresh("code"), messenger, number)
 
     def hand_in(self, code: str, messenger: str, number: SubscriberNumber) -> None:
-        hold = self.hold_in_books(messenger, number)
-        filed = self.filed.setdefault(code, Filed(messenger, number, hold))
+        filed = self.filed.setdefault(code, Filed(messenger, number, None))
         entry = RecordEntry(
             id=f"{code}.record", messenger=messenger, number=filed.number, code=code
         )
-        if not filed.acknowledged:
-            filed.hold = hold
+        if not filed.acknowledged and not filed.withdrawn:
+            before = filed.hold, filed.vague
+            self.note_hold(filed)
+            filed.vague = filed.vague or before not in ((None, False), (filed.hold, filed.vague))
         answer = self.try_as(messenger, self.desk.record, entry)
         filed.acknowledged = filed.acknowledged or answer is None
 
-    def hold_in_books(self, messenger: str, number: SubscriberNumber) -> Subscription | None:
-        """The subscription that a messenger was last told to be held, whatever crashed since."""
-        found = None
-        for (own, _), question in self.questions.items():
-            if own != messenger or question.query.number != number:
-                continue
-            if Outcome.HELD in question.said:
-                asked = question.query.asked_at
-                stood = [each for each in self.lines[number] if each.since <= asked]
-                found = stood[-1] if stood else None
-        return found
+    def note_hold(self, filed: Filed) -> None:
+        """Note which subscription the messenger was last told of, as far as it shows from here."""
+        key = (filed.messenger, filed.number)
+        line = self.lines[filed.number]
+        may = set(self.may.get(key, ()))
+        for question in self.questions.values():
+            settled = any(each is not Outcome.LATER for each in question.said)
+            if (question.query.messenger, question.query.number) == key and not settled:
+                may |= set(range(question.began, len(line)))
+        said = key in self.surely_held
+        filed.hold = line[may.pop()] if said and len(may) == 1 else None
+        filed.vague = filed.hold is None
 
     @rule(messenger=messengers, number=numbers)
     def identify(self, messenger: str, number: SubscriberNumber) -> None:
@@ -363,15 +410,30 @@ class Duty(RuleBasedStateMachine):
         number=numbers,
         kind=st.sampled_from(NoticeKind),
         tell=st.sampled_from([True, True, False]),
+        lags=st.booleans(),
     )
-    def end(self, number: SubscriberNumber, kind: NoticeKind, tell: bool) -> None:
-        current = self.lines[number][-1]
-        if current.ended is not None:
+    def end(self, number: SubscriberNumber, kind: NoticeKind, tell: bool, lags: bool) -> None:
+        current, now = self.lines[number][-1], self.clock.now()
+        if current.ended is not None or now <= current.since:
             return
-        current.ended = max(self.clock.now(), current.since + MICROSECOND)
-        current.kind = kind
+        current.ended, current.kind, current.lags = now, kind, lags and self.says_since
         if tell:
             self.tell(number, 0)
+
+    @rule(messenger=messengers, number=numbers)
+    def end_unseen(self, messenger: str, number: SubscriberNumber) -> None:
+        """A subscription ends, nobody told us, and the base has not heard of it when asked."""
+        self.end(number, NoticeKind.TERMINATED, tell=False, lags=True)
+        self.clock.advance(1)
+        self.identify(messenger, number)
+
+    @rule(messenger=messengers, number=numbers)
+    def pass_on(self, messenger: str, number: SubscriberNumber) -> None:
+        """A number goes to the next subscriber, who is identified before the end is told."""
+        self.end(number, NoticeKind.REASSIGNED, tell=False, lags=False)
+        self.clock.advance(1)
+        self.subscribe(number)
+        self.identify(messenger, number)
 
     @rule(number=numbers, pick=picks)
     def tell(self, number: SubscriberNumber, pick: int) -> None:
@@ -397,9 +459,9 @@ class Duty(RuleBasedStateMachine):
         if former.ended is None:
             return
         now = self.clock.now()
-        if not self.says_since and now < former.ended + QUARANTINE:
-            return
-        self.lines[number].append(Subscription(since=max(now, former.ended)))
+        rests = timedelta(0) if self.says_since else QUARANTINE
+        if now >= former.ended + rests and not (former.lags and now < former.ended + LAG):
+            self.lines[number].append(Subscription(since=now))
 
     # --- time, faults and death --------------------------------------------------------------
 
@@ -412,11 +474,11 @@ class Duty(RuleBasedStateMachine):
         self.base_fails += times
 
     @rule(
-        seconds=st.sampled_from([1.0, 7.0, 31.0, 61.0, 601.0, 1201.0, 43200.0, 86401.0, -5.0]),
+        seconds=st.sampled_from([1, 7, 31, 61, 601, 1201, 43_200, 86_401, 2_700_000, -5]),
         sweep=st.booleans(),
     )
-    def pass_time(self, seconds: float, sweep: bool) -> None:
-        self.clock.advance(seconds)
+    def pass_time(self, seconds: int, sweep: bool) -> None:
+        self.clock.advance(float(seconds))
         if sweep:
             self.sweep()
 
@@ -464,7 +526,12 @@ class Duty(RuleBasedStateMachine):
         if self.checks("O4"):
             assert not [each for each in rows if isinstance(each, Asked | AnswerOwed)], "O4"
             settled = sum(isinstance(each, Answered | Lapsed) for each in rows)
-            promised = [each for each in self.questions.values() if Outcome.LATER in each.said]
+            kept_from = self.clock.now() - POLICY.kept
+            promised = [
+                each
+                for each in self.questions.values()
+                if Outcome.LATER in each.said and each.query.asked_at > kept_from
+            ]
             assert settled >= len(promised), "O4: a promised answer is neither given nor lapsed"
         if self.checks("O6"):
             report = self.desk.replay()
@@ -481,9 +548,11 @@ class Duty(RuleBasedStateMachine):
         for code, filed in self.filed.items():
             if not filed.acknowledged or filed.withdrawn or filed.unsure:
                 continue
-            if filed.hold is not None and filed.hold.ended is not None:
+            if filed.vague or filed.hold is None:
+                continue
+            if filed.hold.ended is not None:
                 assert filed.notices, "O1: a recorded messenger was not told"
-            elif filed.hold is not None:
+            else:
                 assert code in standing, "O1: a record of what stands is gone"
         closed = sum(isinstance(each, Told) for each in rows)
         told = [each for each in self.filed.values() if each.notices]

@@ -93,7 +93,7 @@ def terrain(figures: Figures, policy: dict[str, Any] | None = None) -> real.Terr
 def _unsendable(until: int | str | None) -> Unsendable | None:
     if until is None:
         return None
-    return Unsendable(None if isinstance(until, str) else instant(until))
+    return Unsendable(until=None if isinstance(until, str) else instant(until))
 
 
 def command(ask: words.Ask, at: datetime) -> real.Command:

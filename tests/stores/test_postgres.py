@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import psycopg_pool
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from abonent.errors import (
     IdentifierClosed,
@@ -32,37 +32,14 @@ from abonent.errors import (
 from abonent.ports import AliasChange, Append, Put, Record, StorageFeatures, Unit
 from abonent.stores import postgres_link
 from abonent.stores.postgres import PostgresStorage
-from abonent.stores.postgres_schema import ddl, upgrade
+from abonent.stores.postgres_schema import SCHEMA_VERSION, ddl, upgrade
 from abonent.testing import StorageContract
-from tests.postgres import Server, empty, run, with_options
+from tests.postgres import Server, cut_off, made, run, sessions, wait_for, with_options
 
 PATIENT = timedelta(seconds=60)
 HASTY = timedelta(seconds=1)
 SECRET = b"79161234567"
-
-_made = {}
-
-
-@pytest.fixture
-def schema(conninfo):
-    """A schema without partitions, empty."""
-    return made(conninfo, 1)
-
-
-def made(conninfo, partitions):
-    """An empty schema of this process; made once, for that takes long."""
-    if partitions not in _made:
-        name = f"test_{os.getpid()}_{partitions}_{secrets.token_hex(3)}"
-        assert upgrade(conninfo, schema=name, partitions=partitions)
-        _made[partitions] = name
-    empty(conninfo, _made[partitions])
-    return _made[partitions]
-
-
-@pytest.fixture
-def named(conninfo):
-    """A connection string whose sessions can be told from all others."""
-    return make_conninfo(conninfo, application_name=f"test_{secrets.token_hex(6)}")
+WAITING = "AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -117,7 +94,7 @@ class Forgetful(PostgresStorage):
     @contextmanager
     def _connected(self):
         kwargs = self._pool.kwargs
-        with psycopg.connect(self._conninfo, **kwargs) as connection:
+        with postgres_link.Connection.connect(self._conninfo, **kwargs) as connection:
             yield connection
 
 
@@ -159,14 +136,6 @@ def test_a_session_of_ours_does_not_wait_for_ever(conninfo, schema):
 
 def put(key=b"k", expected=0, body=b"body", wake=None):
     return Unit("m", puts=(Put(key, expected, body, wake),))
-
-
-@pytest.fixture
-def fresh(conninfo):
-    """The name of a schema that does not exist."""
-    name = f"test_{secrets.token_hex(6)}"
-    yield name
-    run(conninfo, f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
 def test_a_schema_is_made_once(conninfo, fresh):
@@ -237,7 +206,8 @@ def test_no_schema_yet(conninfo, fresh):
 def test_a_schema_for_newer_releases(conninfo, fresh):
     """It is refused before anything is read or written, by `upgrade` as well."""
     upgrade(conninfo, schema=fresh)
-    run(conninfo, f"INSERT INTO {fresh}.version VALUES (2, 2)")
+    newer = SCHEMA_VERSION + 1
+    run(conninfo, f"INSERT INTO {fresh}.version VALUES ({newer}, {newer})")
     with pytest.raises(StoreNewer):
         PostgresStorage(conninfo, schema=fresh)
     with pytest.raises(StoreNewer):
@@ -253,7 +223,7 @@ def test_a_newer_schema_that_this_release_can_use(conninfo, fresh):
             conninfo,
             f"ALTER TABLE {fresh}.record ADD COLUMN territory text",
             f"CREATE TABLE {fresh}.more (id int)",
-            f"INSERT INTO {fresh}.version VALUES (2, 1)",
+            f"INSERT INTO {fresh}.version VALUES ({SCHEMA_VERSION + 1}, {SCHEMA_VERSION})",
         )
         assert old.commit([put(expected=1)]) == [True]
         with closing(PostgresStorage(conninfo, schema=fresh)) as started_later:
@@ -332,32 +302,6 @@ def test_a_standby(conninfo, schema):
     place = with_options(conninfo, default_transaction_read_only="on")
     with pytest.raises(StoreReadOnly):
         PostgresStorage(place, schema=schema)
-
-
-def test_a_server_that_becomes_read_only(conninfo, named, schema, store):
-    """What is being read can be read; what is to be written is refused, and then again is not."""
-    store.commit([put()])
-    with store._connected() as connection:
-        connection.execute("SET default_transaction_read_only = on")
-    assert store.load("m", [b"k"]) == [Record(1, b"body")]
-    with pytest.raises(StoreReadOnly):
-        store.commit([put(expected=1)])
-    cut_off(conninfo, named)
-    assert store.commit([put(expected=1)]) == [True]
-
-
-def cut_off(conninfo, named):
-    """End these sessions, as an administrator or a failover does."""
-    ours = f"FROM pg_stat_activity WHERE application_name = '{name_in(named)}'"
-    pids = run(conninfo, f"SELECT coalesce(array_agg(pid), '{{}}') {ours}")[0]
-    run(conninfo, f"SELECT count(pg_terminate_backend(pid)) FROM unnest(ARRAY{pids}::int[]) pid")
-    deadline = time.monotonic() + 10
-    while run(conninfo, f"SELECT count(*) {ours} AND pid = ANY(ARRAY{pids}::int[])") != (0,):
-        assert time.monotonic() < deadline
-
-
-def name_in(named):
-    return conninfo_to_dict(named)["application_name"]
 
 
 def test_a_connection_that_was_cut_while_it_was_idle(conninfo, named, store):
@@ -570,22 +514,12 @@ def test_a_connection_that_is_cut_in_a_commit(conninfo, named, schema, store):
 
         writing = threading.Thread(target=write)
         writing.start()
-        wait_for_a_lock(conninfo, named)
+        wait_for(conninfo, f"SELECT count(*) {sessions(named, WAITING)}", 1)
         cut_off(conninfo, named)
         writing.join(30)
     assert [type(each) for each in failures] == [StoreUnavailable]
     assert store.load("m", [b"k"]) == [Record(1, b"body")]
     assert store.commit([put(expected=1)]) == [True]
-
-
-def wait_for_a_lock(conninfo, named):
-    deadline = time.monotonic() + 20
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity"
-        f" WHERE application_name = '{name_in(named)}' AND wait_event_type = 'Lock'"
-    )
-    while run(conninfo, waiting) == (0,):
-        assert time.monotonic() < deadline
 
 
 def test_a_lock_that_others_keep(conninfo, schema):

@@ -42,7 +42,8 @@ PUBLIC = [
     each
     for each in (getattr(abonent, name) for name in abonent.__all__)
     if is_record(each)
-    and each not in (abonent.OneTimeCodes, abonent.MemoryKeys)
+    and each not in (abonent.OneTimeCodes, abonent.AsyncOneTimeCodes, abonent.CodeTexts)
+    and each is not abonent.MemoryKeys
     and each not in (abonent.FileKeys, abonent.EnvironmentKeys)
 ]
 PORTS = [

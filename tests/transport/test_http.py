@@ -131,6 +131,16 @@ def test_a_drip_does_not_hold_a_caller(send, reply):
         assert time.monotonic() - began < 2
 
 
+def test_nothing_more_is_done_once_the_time_is_over(monkeypatch):
+    """Each step asks how much is left, and none begins when nothing is."""
+    clock = iter([0.0, 1.5])  # it connects, and has no time to write
+    monkeypatch.setattr("abonent.transport.http.monotonic", lambda: 0.0)
+    monkeypatch.setattr("abonent.transport.network.monotonic", lambda: next(clock))
+    with RawServer(always(OK)) as server, pytest.raises(Unavailable):
+        sent(Request(url=server.url, timeout=1))
+    assert [] == server.requests
+
+
 @pytest.mark.parametrize("reply", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 20", OK[:-1]])
 def test_what_is_no_reply_is_unavailable(send, reply):
     """A connection that is closed before its reply is whole, or that speaks no HTTP."""

@@ -9,10 +9,16 @@ from abonent import (
     Agreement,
     Alarm,
     AlarmKind,
+    AsyncFallbackSender,
     AsyncIdentifier,
+    AsyncOneTimeCodes,
     Basis,
+    CodeTexts,
     Consent,
+    DeliveryState,
     EnvironmentKeys,
+    FallbackSender,
+    FallbackTimes,
     FileKeys,
     Gate,
     GateChanged,
@@ -37,6 +43,7 @@ from abonent import (
     Received,
     ReplayReport,
     Rules,
+    SenderAlarm,
     SqliteStorage,
     Standing,
     Status,
@@ -48,8 +55,25 @@ from abonent import (
 )
 from abonent.core.events import Event
 from abonent.errors import AbonentError, AdapterFault, Fault, NumberNotAllowed, Refused
+from abonent.operator import (
+    AsyncNoticeCarrier,
+    AsyncOperatorDesk,
+    AsyncSubscriberBase,
+    DeskGateway,
+    DeskPolicy,
+    Holding,
+    IdentifierCarrier,
+    KeptRecord,
+    Movement,
+    NoticeCarrier,
+    OperatorDesk,
+    OwedNotice,
+    SubscriberBase,
+)
 from abonent.ports import (
     Answer,
+    AsyncCodeSender,
+    AsyncLocalCheck,
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
@@ -71,6 +95,7 @@ from abonent.ports import (
     Verdict,
     WithdrawEntry,
 )
+from abonent.possession.smpp import AsyncSmppSender, Meaning, SmppLink, SmppSender
 from abonent.transport import Transport
 from abonent.wire import (
     AsyncInbox,
@@ -95,6 +120,11 @@ class Sender:
     def send(self, message: CodeMessage) -> None:
         assert_type(message.number, SubscriberNumber)
         assert_type(message.code, OneTimeCode)
+
+
+class AsyncSender:
+    async def send(self, message: CodeMessage) -> None:
+        assert_type(message.locale, str)
 
 
 class Gateway:
@@ -163,6 +193,34 @@ def adapters_fit_their_ports() -> None:
     keys: list[KeyProvider] = [FileKeys("keys.json"), EnvironmentKeys(), MemoryKeys.random()]
     del gateway, async_gateway, possession, own_codes, async_possession
     del router, async_router, clock, storages, keys
+
+
+def senders_of_codes(alarm: SenderAlarm) -> None:
+    link = SmppLink(
+        host="smsc.example", system_id="chat", source="Chat", meanings={0x0411: Meaning.SLOW_DOWN}
+    )
+    texts = CodeTexts({"": "{code}"})
+    alarms: list[SenderAlarm] = [alarm]
+    with SmppSender(link, texts, clock=SystemClock()) as sender:
+        assert_type(sender, SmppSender)
+        times = FallbackTimes(within=timedelta(seconds=15))
+        several = FallbackSender(
+            {"smpp": sender, "other": Sender()}, alarm=alarms.append, times=times
+        )
+        one: CodeSender = several
+        several.watch(ended)
+        several.ended("other", "claim.1", DeliveryState.EXPIRED)
+        codes: PossessionCheck = OneTimeCodes(one, proven=several.proven)
+    awaited = AsyncFallbackSender({"smpp": AsyncSmppSender(link), "other": AsyncSender()})
+    async_one: AsyncCodeSender = awaited
+    async_codes: AsyncLocalCheck = AsyncOneTimeCodes(async_one, proven=awaited.proven)
+    assert_type(alarm.sender, str)
+    assert_type(alarm.cause, str)
+    del codes, async_codes
+
+
+def ended(message_id: str, state: DeliveryState) -> None:
+    assert_type(state.failed, bool)
 
 
 # --- values ----------------------------------------------------------------------------
@@ -236,6 +294,7 @@ def sync() -> None:
         assert_type(identifier.prove("alice", "123456"), Standing)
         assert_type(identifier.prove("alice", OneTimeCode("123456")), Standing)
         assert_type(identifier.standing("alice"), Standing)
+        assert_type(identifier.row_key("alice"), bytes | None)
         gate = identifier.gate("alice")
         assert_type(gate, Gate)
         if gate:
@@ -279,6 +338,7 @@ async def asynchronous() -> None:
         assert_type(await identifier.claim("alice", "+79161234567"), Standing)
         assert_type(await identifier.prove("alice", "123456"), Standing)
         assert_type(await identifier.standing("alice"), Standing)
+        assert_type(await identifier.row_key("alice"), bytes | None)
         assert_type(await identifier.gate("alice"), Gate)
         await identifier.require_open("alice")
         assert_type(await identifier.forget("alice"), bool)
@@ -291,6 +351,15 @@ async def asynchronous() -> None:
         notice = Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
         assert_type(await identifier.receive(notice), Received)
         assert_type(await identifier.receive_many([notice]), list[Received | AbonentError])
+
+
+def awaited_codes() -> AsyncIdentifier:
+    return AsyncIdentifier(
+        messenger=Messenger(id="m", kind=MessengerKind.DOMESTIC),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        possession=AsyncOneTimeCodes(AsyncSender()),
+    )
 
 
 def alarmed(alarm: Alarm) -> None:
@@ -328,3 +397,68 @@ async def over_http_in_a_loop(identifier: AsyncIdentifier, keys: SigningKeys) ->
 def a_notice() -> Notice:
     number = SubscriberNumber("+79161234567")
     return Notice(id="n", operator="mts", kind=NoticeKind.PORTED, number=number)
+
+
+class Base:
+    features = GatewayFeatures(prompt=True)
+
+    def holds(self, number: SubscriberNumber) -> Holding:
+        return Holding(outcome=Outcome.HELD, since=NOW)
+
+
+class AsyncBase:
+    features = GatewayFeatures()
+
+    async def holds(self, number: SubscriberNumber) -> Holding:
+        return Holding(outcome=Outcome.NOT_HELD)
+
+
+class AsyncCarrier:
+    features = GatewayFeatures()
+
+    async def deliver(self, messenger: str, notice: Notice) -> None: ...
+
+    async def deliver_answer(self, messenger: str, answer: LateAnswer) -> None: ...
+
+
+def an_operators_side(identifier: Identifier, agreement: Agreement) -> None:
+    base: SubscriberBase = Base()
+    carrier: NoticeCarrier = IdentifierCarrier({"m": identifier})
+    with OperatorDesk(
+        operator=Operator(id="mts"),
+        storage=MemoryStorage(),
+        keys=MemoryKeys.random(),
+        base=base,
+        carrier=carrier,
+        agreements=[agreement],
+        policy=DeskPolicy(base_lag=timedelta(hours=1)),
+    ) as desk:
+        number = parse_number("+79161234567").number
+        query = Query(id="q", messenger="m", number=number, asked_at=NOW, due=NOW)
+        assert_type(desk.ask(query, received_at=NOW), Answer)
+        gateway: OperatorGateway = DeskGateway(desk, prompt=True)
+        assert_type(gateway.ask(query), Answer)
+        movement = Movement(id="1", number=number, kind=NoticeKind.PORTED, happened_at=NOW)
+        assert_type(desk.subscription_moved(movement), int)
+        assert_type(desk.sweep(limit=10), SweepReport)
+        assert_type(desk.owed_notices(), list[OwedNotice])
+        assert_type(desk.overdue(NOW), list[OwedNotice])
+        assert_type(next(desk.records("m")), KeptRecord)
+        assert_type(desk.replay(), ReplayReport)
+
+
+async def an_awaited_operators_side() -> None:
+    base: AsyncSubscriberBase = AsyncBase()
+    carrier: AsyncNoticeCarrier = AsyncCarrier()
+    for each in (base, Base()):
+        async with AsyncOperatorDesk(
+            operator=Operator(id="mts"),
+            storage=MemoryStorage(),
+            keys=MemoryKeys.random(),
+            base=each,
+            carrier=carrier,
+            agreements=[],
+        ) as desk:
+            assert_type(await desk.overdue(), list[OwedNotice])
+            async for record in desk.records("m"):
+                assert_type(record.notice, OwedNotice | None)

@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 
 from abonent import (
     Agreement,
+    AsyncFallbackSender,
     AsyncIdentifier,
+    AsyncOneTimeCodes,
+    CodeTexts,
+    FallbackSender,
     Gate,
     Identifier,
     LateAnswer,
@@ -29,7 +33,17 @@ from abonent import (
     Standing,
     SubscriberNumber,
 )
-from abonent.ports import Answer, CodeMessage, GatewayFeatures, OperatorGateway, Query, Storage
+from abonent.operator import Holding, Movement, OperatorDesk, SubscriberBase
+from abonent.ports import (
+    Answer,
+    CodeMessage,
+    GatewayFeatures,
+    OperatorGateway,
+    PossessionCheck,
+    Query,
+    Storage,
+)
+from abonent.possession.smpp import SmppLink, SmppSender
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -94,6 +108,28 @@ def adapters_that_do_not_fit() -> None:
     del half, lax, store
 
 
+class AsyncSender:
+    async def send(self, message: CodeMessage) -> None: ...
+
+
+def senders_of_the_other_shell(sender: AsyncSender) -> None:
+    OneTimeCodes(sender)  # type: ignore[arg-type]
+    AsyncOneTimeCodes(Sender())  # type: ignore[arg-type]
+    FallbackSender({"one": sender})  # type: ignore[dict-item]
+    AsyncFallbackSender({"one": Sender()})  # type: ignore[dict-item]
+    check: PossessionCheck = AsyncOneTimeCodes(sender)  # type: ignore[assignment]
+    del check
+
+
+def senders_of_a_wrong_setting(link: SmppLink) -> None:
+    SmppLink(host="smsc.example", system_id="chat")  # type: ignore[call-arg]
+    SmppLink(host="smsc.example", system_id="chat", source="Chat", timeout=10)  # type: ignore[arg-type]
+    SmppSender(link, {"": "{code}"})  # type: ignore[arg-type]
+    CodeTexts("{code}")  # type: ignore[arg-type]
+    FallbackSender([Sender()])  # type: ignore[arg-type]
+    link.password = "other"  # type: ignore[misc]
+
+
 def an_async_gateway_in_the_sync_shell(gateway: "AsyncOnly") -> None:
     sync: OperatorGateway = gateway  # type: ignore[assignment]
     del sync
@@ -116,12 +152,33 @@ def calls(identifier: Identifier, number: SubscriberNumber) -> None:
     identifier.claim(4711, "+79161234567")  # type: ignore[arg-type]
     identifier.claim("alice", "+79161234567", "ru")  # type: ignore[call-arg]
     identifier.prove("alice", 123456)  # type: ignore[arg-type]
+    identifier.prove("alice", b"made by a device")  # type: ignore[arg-type]
     identifier.disclose("alice", to="court", purpose="case")  # type: ignore[call-arg]
     identifier.disclose("alice", "court", "case", None)  # type: ignore[call-arg]
     identifier.receive("notice")  # type: ignore[arg-type]
     identifier.receive_many(NOW)  # type: ignore[arg-type]
     identifier.sweep(10)  # type: ignore[call-arg]
     identifier.gate("alice").opened  # type: ignore[attr-defined]
+
+
+class SaysWhether:
+    """A subscriber base whose answer is a bool."""
+
+    features = GatewayFeatures()
+
+    def holds(self, number: SubscriberNumber) -> bool:
+        return True
+
+
+def an_operators_side(desk: OperatorDesk, number: SubscriberNumber) -> None:
+    Holding(outcome="held")  # type: ignore[arg-type]
+    Holding(Outcome.HELD)  # type: ignore[call-arg]
+    Movement(id="1", number=number, kind=NoticeKind.PORTED)  # type: ignore[call-arg]
+    Movement(id="1", number=number, kind=NoticeKind.PORTED, happened_at=None)  # type: ignore[arg-type]
+    desk.subscription_moved("1")  # type: ignore[arg-type]
+    desk.ask("query")  # type: ignore[arg-type]
+    base: SubscriberBase = SaysWhether()  # type: ignore[assignment]
+    del base
 
 
 async def a_forgotten_await(identifier: AsyncIdentifier) -> None:

@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
     0: done. 1: something went wrong, the demo's journal did not replay, or a world broke an
-    invariant. 2: the command line cannot be understood, or an extra is not installed. 130:
+    invariant. 2: the command line cannot be understood, or an extra is not installed. Of evidence
+    that does not hold: 3 it was tampered with, 4 it is damaged, 5 it is another log's. 130:
     interrupted.
 
     Args:

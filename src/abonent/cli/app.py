@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import db, operator
+from abonent.cli import audit, db, operator
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -40,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(db.app, name="db")
+app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
 
 

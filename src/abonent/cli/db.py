@@ -35,21 +35,26 @@ def upgrade(
 ) -> None:
     """Make the schema, or bring it to this release's version. Twice is harmless."""
     _check_driver()
-    from abonent.stores.postgres_schema import SCHEMA_VERSION
-    from abonent.stores.postgres_schema import upgrade as work
+    from abonent.stores.postgres_schema import upgraded
 
-    changed = work(conninfo, schema=schema, partitions=partitions)
-    done = "made" if changed else "was there"
-    typer.echo(f"schema {schema}: {done}, version {SCHEMA_VERSION}")
+    before, after = upgraded(conninfo, schema=schema, partitions=partitions)
+    done = "was there" if before == after else "upgraded" if before else "made"
+    typer.echo(f"schema {schema}: {done}, version {after}")
 
 
 @app.command()
-def sql(schema: Schema = "abonent", partitions: Partitions = 1) -> None:
-    """Print the statements that make a new schema, for a migration of Alembic or Django."""
+def sql(
+    schema: Schema = "abonent",
+    partitions: Partitions = 1,
+    since: Annotated[
+        int, typer.Option(help="The version that the schema has; 0 where there is none yet.")
+    ] = 0,
+) -> None:
+    """Print the statements that make or upgrade a schema, for a migration of Alembic or Django."""
     _check_driver()
     from abonent.stores.postgres_schema import ddl
 
-    typer.echo(ddl(schema=schema, partitions=partitions), nl=False)
+    typer.echo(ddl(schema=schema, partitions=partitions, since=since), nl=False)
 
 
 def _check_driver() -> None:

@@ -15,7 +15,7 @@ from abonent.core.policy import DAY
 Instants: TypeAlias = tuple[datetime, ...]
 
 
-class Unsendable(Struct, frozen=True):
+class Unsendable(Struct, frozen=True, kw_only=True):
     """No code may be sent now, to whomever: a budget shared by many is spent (P20).
 
     `until` is when it may be; None: not before a person has looked.

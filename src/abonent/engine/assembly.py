@@ -23,6 +23,7 @@ from abonent.engine.importing import Importer
 from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
 from abonent.engine.observing import Observer, Telling
+from abonent.engine.reconciling import Reconciler
 from abonent.errors import DoubleRefused, InvalidValue, UnknownOperator
 from abonent.ports import Clock, KeyProvider, Storage
 from abonent.sealing import Keyring
@@ -45,6 +46,7 @@ class Engine:
     calls: Calls
     inbound: Inbound
     importer: Importer
+    reconciler: Reconciler
 
 
 def assemble(
@@ -97,7 +99,15 @@ def assemble(
         clock=clock,
         telling=Telling(observer),
     )
-    return Engine(archive, loop, Calls(loop, possession, limiter), Inbound(loop), Importer(loop))
+    inbound = Inbound(loop)
+    return Engine(
+        archive,
+        loop,
+        Calls(loop, possession, limiter),
+        inbound,
+        Importer(loop),
+        Reconciler(loop, inbound),
+    )
 
 
 def _refuse_double(adapter: Any) -> None:

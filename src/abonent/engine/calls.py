@@ -273,6 +273,15 @@ class Calls:
         aggregate = BLANK if held is None else held.aggregate
         return standing(user_id, aggregate, self._clock.now(), self._policy)
 
+    def row_key(self, user_id: str) -> bytes | None:
+        """Say under which key a user is kept, if at all. Blocks on the store."""
+        check_user_id(user_id)
+        self._loop.commits.check()
+        archive = self._loop.archive
+        keys = archive.keyring.user_tags(user_id)
+        found = archive.storage.load(archive.space, keys)
+        return next((key for key, record in zip(keys, found, strict=True) if record), None)
+
     def gate(self, user_id: str) -> Gate:
         """Answer from the store; closed, with a reason of its own, if the store cannot say."""
         check_user_id(user_id)

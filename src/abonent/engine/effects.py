@@ -25,6 +25,7 @@ from abonent.core.owed import AskOperator, Effect, RecordCode, SendCode, Withdra
 from abonent.errors import AbonentError, AdapterFault, Misconfigured, SetupError, Unavailable
 from abonent.ports import (
     Answer,
+    AsyncLocalCheck,
     AsyncNumberRouter,
     AsyncOperatorGateway,
     AsyncPossessionCheck,
@@ -50,7 +51,9 @@ QUEUED_PER_PLACE: Final = 4
 """Effects that may queue for each place in a lane; the rest wait for the next sweep."""
 
 Gateway: TypeAlias = OperatorGateway | AsyncOperatorGateway
-Possession: TypeAlias = PossessionCheck | AsyncPossessionCheck | SilentCheck | AsyncSilentCheck
+Possession: TypeAlias = (
+    PossessionCheck | AsyncPossessionCheck | AsyncLocalCheck | SilentCheck | AsyncSilentCheck
+)
 Router: TypeAlias = NumberRouter | AsyncNumberRouter
 Limiter: TypeAlias = SendLimiter | AsyncSendLimiter
 Flow: TypeAlias = Generator[Any, Any, T]
@@ -118,6 +121,12 @@ class AlarmKind(Enum):
     """An adapter broke its contract."""
     DEBT_GIVEN_UP = "debt_given_up"
     """A record or withdrawal was tried for as long as the policy says (P15)."""
+    FEED_SILENT = "feed_silent"
+    """An operator has told us nothing for longer than was stated (P19)."""
+    FEED_LAPSING = "feed_lapsing"
+    """What an operator tells us by, a subscription or credential, runs out soon."""
+    FEED_ENDED = "feed_ended"
+    """An operator says that it has stopped telling us."""
     ANSWER_LAPSED = "answer_lapsed"
     """On the operator's side: the time to answer a messenger's question ran out."""
     NOTICE_OVERDUE = "notice_overdue"

@@ -49,6 +49,8 @@ class Inbound:
         self, item: Notice | LateAnswer, received_at: datetime, event_id: str | None = None
     ) -> Flow[Received]:
         """Judge a notice or late answer that arrived at an instant of our clock."""
+        if not isinstance(item, Notice | LateAnswer):
+            raise InvalidValue("what arrives is a Notice or a LateAnswer")
         if item.operator not in self._loop.operators:
             raise UnknownOperator(f"operator {item.operator!r} is not configured")
         known = None if event_id is None else once(self._loop.keyring, item, event_id)

@@ -19,7 +19,7 @@ from abonent.core.commands import (
 )
 from abonent.core.events import DebtGivenUp, Event, Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.owed import AskOperator, Effect, SendCode, is_owed, send_id
+from abonent.core.owed import AskOperator, Effect, SendCode, is_owed, send_id, wakes_at
 from abonent.core.states import (
     AwaitingAnswer,
     identified_in,
@@ -30,6 +30,7 @@ from abonent.engine.commits import GroupCommit
 from abonent.engine.drafts import Draft
 from abonent.engine.effects import (
     AlarmKind,
+    Alarms,
     Call,
     Flow,
     Lane,
@@ -81,6 +82,7 @@ class Loop(Rounds[Held, Effect, Event]):
             telling=telling,
         )
         self._performer = performer
+        self.alarms: Alarms = performer
         self._router = router
 
     # --- effects ---------------------------------------------------------------------
@@ -223,7 +225,7 @@ class Loop(Rounds[Held, Effect, Event]):
     def _raise_alarms(self, events: Iterable[Event]) -> None:
         for each in events:
             if type(each) is DebtGivenUp:
-                self._performer.raise_alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
+                self.alarms.raise_alarm(AlarmKind.DEBT_GIVEN_UP, each.operator, each.kind.value)
 
     # --- routing ---------------------------------------------------------------------
 
@@ -249,8 +251,9 @@ class Loop(Rounds[Held, Effect, Event]):
         held = draft.row(key)
         if held is None:
             return None
+        due = wakes_at(held.aggregate)
         held, step = draft.apply(held, Tick(at=now, settled=settled))
-        return Done(held, step.effects, step.events)
+        return Done(held, step.effects, step.events, due)
 
 
 def rival_of(draft: Draft, held: Held, number: SubscriberNumber) -> datetime | None:

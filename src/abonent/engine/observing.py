@@ -31,7 +31,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     closed (`open` if it is not).
 
     `seconds` is how long it took: an answer since the question, a pass since the proof, a notice
-    since what it tells of, a lapse since it was due, a flush.
+    since what it tells of, a lapse since it was due, a flush; at a sweep, what had waited longest.
     """
 
     what: str

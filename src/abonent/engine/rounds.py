@@ -77,11 +77,15 @@ E = TypeVar("E")
 
 
 class Decided(Struct, Generic[H, F, E], frozen=True):
-    """The result of a task: the row after it, what is owed now, and what happened."""
+    """The result of a task: the row after it, what is owed now, and what happened.
+
+    `due` is when what a sweep settled had become due, where that is known.
+    """
 
     held: H
     effects: tuple[F, ...]
     events: tuple[E, ...]
+    due: datetime | None = None
 
 
 class Rounds(ABC, Generic[H, F, E]):
@@ -163,6 +167,7 @@ class Rounds(ABC, Generic[H, F, E]):
             yield Submit((), _nothing)  # what was posted comes first
         counted: Counter[str] = Counter()
         due = tried = failed = 0
+        oldest = timedelta()
         lease = self._pace.lease // timedelta(microseconds=1)
         while due < limit:
             now = self.clock.now()
@@ -186,6 +191,7 @@ class Rounds(ABC, Generic[H, F, E]):
                 elif done is not None and not isinstance(done, BaseException):
                     self._raise_alarms(done.events)
                     counted.update(type(each).__name__ for each in done.events)
+                    oldest = max(oldest, now - (done.due or now))
                     lanes += [
                         self._lane(each, done.held.key, until, just_owed=False)
                         for each in done.effects
@@ -197,7 +203,7 @@ class Rounds(ABC, Generic[H, F, E]):
                 raise lost  # what was claimed comes again when its lease is over
         if self.commits.waiting:
             yield Submit((), _nothing)
-        self.telling.tell(Observed(what="sweep", count=due))
+        self.telling.tell(Observed(what="sweep", count=due, seconds=oldest.total_seconds()))
         return SweepReport(due=due, tried=tried, events=dict(counted), failed=failed)
 
 

@@ -45,7 +45,14 @@ from abonent.operator.core.events import (
     NoticeOverdue,
     SubscriptionEnded,
 )
-from abonent.operator.core.owed import DeliverAnswer, DeliverNotice, Effect, LookUp, is_owed
+from abonent.operator.core.owed import (
+    DeliverAnswer,
+    DeliverNotice,
+    Effect,
+    LookUp,
+    is_owed,
+    wakes_at,
+)
 from abonent.operator.core.states import (
     Answered,
     AnswerOwed,
@@ -238,7 +245,8 @@ class Loop(Rounds[File, Effect, Event]):
         known, held = line_of(line.state), holding.outcome is Outcome.HELD
         hold = Hold(since=_since(holding, asked), asked_at=asked.asked_at)
         over = [each for each in known.ends if concerns(each.happened_at, hold)]
-        if held and any(at < each.believed_until for each in over):
+        doubted = known.ends if holding.since is None else over
+        if held and any(at < each.believed_until for each in doubted):
             return _decided(draft, file, ReportFailed(at=at, id=asked.query_id, cause=BASE_BEHIND))
         if over:  # the base insists that it stands: what was told before is no end of it
             hold = changed(hold, since=over[-1].happened_at)
@@ -341,7 +349,11 @@ class Loop(Rounds[File, Effect, Event]):
                 self._alarms.raise_alarm(AlarmKind.NOTICE_OVERDUE, each.messenger, "no receipt")
 
     def _tick(self, key: bytes, now: datetime, settled: datetime, draft: Draft) -> Done | None:
-        return _decide_on(draft, key, Tick(at=now, settled=settled))
+        file = draft.row(key)
+        if file is None:
+            return None
+        due = wakes_at(file.state)
+        return changed(_decided(draft, file, Tick(at=now, settled=settled)), due=due)
 
 
 def _check_id(name: Any) -> None:

@@ -39,7 +39,8 @@ class Holding:
 
     `outcome` is what the messenger will be told; never LATER. `since` is from when on that is so,
     None if the base does not know: for HELD, since when the present subscriber has had the number
-    here without a break; for the others, when the subscription ended or was ported out.
+    here without a break; for the others, when the subscription ended or was ported out. Without
+    it, a record of the former subscriber is told from one of the next less surely.
 
     Raises:
         InvalidValue: LATER, or no outcome at all.

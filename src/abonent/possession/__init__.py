@@ -1,9 +1,10 @@
 """Ways to find out whether a user holds a number.
 
-Knows possession checks. Refuses to know what an identification is.
+Knows possession checks, senders of codes and what they may spend. Refuses to know what an
+identification is.
 """
 
 from abonent.possession.budgets import SendBudget, SendBudgets
-from abonent.possession.codes import OneTimeCodes
+from abonent.possession.codes import AsyncOneTimeCodes, OneTimeCodes
 
-__all__ = ["OneTimeCodes", "SendBudget", "SendBudgets"]
+__all__ = ["AsyncOneTimeCodes", "OneTimeCodes", "SendBudget", "SendBudgets"]

@@ -235,11 +235,11 @@ class SendBudgets:
             room = limit - sum(counts.values())
             share.refused = None
             if counted.blown or (counter.fuse and room <= 0):
-                share.refused, share.until = Unsendable(None), at + _LOOK_AGAIN
+                share.refused, share.until = Unsendable(until=None), at + _LOOK_AGAIN
                 return _Counted(1, counted.slices, blown=True)
             if room <= 0:
                 share.until = _free_at(counter, counts, -room)
-                share.refused = Unsendable(share.until)
+                share.refused = Unsendable(until=share.until)
                 return counted
             size = max(1, room // _SHARES)
             share.slice, share.left, share.until = now, size - 1, None

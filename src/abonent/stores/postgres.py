@@ -7,6 +7,7 @@ Knows statements, and when the server has to be asked again. Refuses to know wha
    and the batch is judged anew on what is stored, under the lock of its spaces.
 2. Every other call is one statement as well. Nothing is kept in a session.
 3. The server's word that it took a transaction back is the only one on which a commit is repeated.
+   Neither an answer that does not come is such a word, nor a standby that does not confirm.
 """
 
 # ruff: noqa: S608 - what is put into statements is the name of a schema, which was checked
@@ -20,8 +21,8 @@ import struct
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -31,6 +32,7 @@ from abonent.errors import IdentifierClosed, InvalidValue, StoreUnavailable, Use
 from abonent.ports import AliasChange, Append, Entry, Record, StorageFeatures, Unit
 from abonent.stores.batches import Batch, Name, aliases_judged, keys_put
 from abonent.stores.postgres_link import (
+    READ_ONLY,
     TRY_AGAIN,
     Blobs,
     Connection,
@@ -57,6 +59,7 @@ _Rows = list[tuple[Any, ...]]
 _BySpace = defaultdict[int, _Rows]
 
 _MOST_VERSIONS: Final = 1 << 31
+_MOST_SPACES: Final = 1 << 31
 
 
 class _Sql:
@@ -65,9 +68,12 @@ class _Sql:
     def __init__(self, schema: str) -> None:
         records = f"SELECT key, version, body FROM {schema}.record WHERE space = %b"
         self.space = f"SELECT id FROM {schema}.space WHERE name = %s".encode()
+        # Not the next number of a sequence: a failover may take a messenger back, and its number
+        # must not become another's while somebody still goes by it.
         self.new_space = (
-            f"INSERT INTO {schema}.space (name) VALUES (%s) ON CONFLICT DO NOTHING".encode()
-        )
+            f"INSERT INTO {schema}.space (id, name) OVERRIDING SYSTEM VALUE"
+            " VALUES (%s, %s) ON CONFLICT DO NOTHING"
+        ).encode()
         self.lock = (
             f"SELECT id FROM {schema}.space WHERE id = ANY(%b) ORDER BY id FOR UPDATE".encode()
         )
@@ -83,6 +89,8 @@ class _Sql:
         self.due = (
             "WITH ripe AS MATERIALIZED ("
             f"SELECT key, at FROM {schema}.deadline WHERE space = %(space)s AND at <= %(now)s"
+            # A lease that a failover takes back is only claimed anew: no standby is waited for.
+            " AND (SELECT set_config('synchronous_commit', 'local', true)) = 'local'"
             " ORDER BY at, key LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
             f" UPDATE {schema}.deadline d SET at = %(until)s FROM ripe"
             " WHERE d.space = %(space)s AND d.key = ripe.key RETURNING ripe.at, ripe.key"
@@ -100,6 +108,7 @@ def _guarded(
     def guarded(self: PostgresStorage, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         began = time.monotonic()
         lost = False
+        refused = 0
         while True:
             self._check_usable()
             try:
@@ -109,6 +118,9 @@ def _guarded(
                 if error.sqlstate in TRY_AGAIN:
                     time.sleep(secrets.randbelow(5_000) / 1e6)  # or all who lost lose again
                     again = time.monotonic() - began < self._patience.total_seconds()
+                elif error.sqlstate == READ_ONLY:
+                    refused += 1
+                    again = refused <= self._connections  # any of them may lead to a standby
                 else:
                     again = reads and not lost and is_lost(error)
                     lost = True
@@ -125,7 +137,8 @@ class PostgresStorage:
 
     The schema is made by `abonent db upgrade`. Connections are its own, up to `connections` of
     them, and opened when they are needed. `patience` is how long a call waits for a connection, for
-    locks and for a statement. A server that neither answers nor goes away is noticed only by TCP.
+    locks and for a statement, by whole seconds; of a server that neither answers nor goes away it
+    is told after twice that time.
 
     With `pooled`, for a transaction pooler such as PgBouncer, nothing is set on a session and no
     statement is prepared; give the role its time-outs then.
@@ -157,19 +170,23 @@ class PostgresStorage:
         self._closed = False
         self._opening = threading.Lock()
         self._opened = False
-        self._spaces: dict[str, int] = {}
+        self._connections = connections
         self._pool = open_pool(conninfo, patience, connections, pooled=pooled)
         try:
             with connect(conninfo, **settings(conninfo, patience, pooled=pooled)) as connection:
+                connection.answer_to(patience)
                 check_version(connection, schema)
-                _check_writable(connection)
+                self._features = _features(connection)
         except psycopg.Error as error:
             raise ours(error) from None
 
     @property
     def features(self) -> StorageFeatures:
-        """Durable and shared."""
-        return StorageFeatures(durable=True, shared=True)
+        """Shared; and durable, unless the server answers before it has flushed.
+
+        That is so if `synchronous_commit` of the role, or `fsync` of the server, is off.
+        """
+        return self._features
 
     # --- reading ---------------------------------------------------------------------
 
@@ -213,23 +230,17 @@ class PostgresStorage:
         if not units:
             return []
         names = dict.fromkeys(unit.space for unit in units)
-        with self._connected() as connection:
-            ids = {name: self._made_space(connection, name) for name in names}
-            changes = _hoped_for(units, ids)
-            if changes is not None:
-                try:
-                    self._run(connection, changes)
-                except psycopg.Error as error:
-                    if error.sqlstate != CHANGED_MEANWHILE:
-                        raise
-                else:
-                    return [True] * len(units)
-            return self._judge(connection, units, ids)
+        with self._writing() as connection:
+            try:
+                return self._commit(connection, units, names)
+            except psycopg.errors.NoDataFound:
+                connection.spaces.clear()  # a failover or a restored backup took a messenger back
+                return self._commit(connection, units, names)
 
     @_guarded
     def due(self, space: str, now: int, limit: int, lease: int) -> list[bytes]:
         """See `Storage.due`. Of equal deadlines the smaller key comes first."""
-        with self._connected() as connection:
+        with self._writing() as connection:
             sid = self._space(connection, space)
             if sid is None or limit <= 0:
                 return []
@@ -260,6 +271,17 @@ class PostgresStorage:
                 self._opened = True
         return self._pool.connection()
 
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
+        """A connection that is given up where it leads to a standby, or no standby confirms."""
+        with self._connected() as connection:
+            try:
+                yield connection
+            except psycopg.errors.ReadOnlySqlTransaction:
+                connection.close()
+                raise
+            connection.check_confirmed()
+
     # --- small parts of the above ----------------------------------------------------
 
     def _select(self, sql: bytes, space: str, *values: object) -> list[tuple[Any, ...]]:
@@ -271,22 +293,37 @@ class PostgresStorage:
             return connection.execute(sql, (sid, *values), binary=True).fetchall()
 
     def _space(self, connection: Connection, space: str) -> int | None:
-        sid = self._spaces.get(space)
+        sid = connection.spaces.get(space)
         if sid is None:
             row = connection.execute(self._sql.space, (space,)).fetchone()
             if row is None:
                 return None
-            sid = self._spaces[space] = row[0]
+            sid = connection.spaces[space] = row[0]
         return sid
 
     def _made_space(self, connection: Connection, space: str) -> int:
         sid = self._space(connection, space)
         if sid is None:
-            connection.execute(self._sql.new_space, (space,))
+            connection.execute(self._sql.new_space, (secrets.randbelow(_MOST_SPACES), space))
             sid = self._space(connection, space)
         if sid is None:
             raise StoreUnavailable("a space was removed while it was used")
         return sid
+
+    def _commit(
+        self, connection: Connection, units: Sequence[Unit], names: Iterable[str]
+    ) -> list[bool]:
+        ids = {name: self._made_space(connection, name) for name in names}
+        changes = _hoped_for(units, ids)
+        if changes is not None:
+            try:
+                self._run(connection, changes)
+            except psycopg.Error as error:
+                if error.sqlstate != CHANGED_MEANWHILE:
+                    raise
+            else:
+                return [True] * len(units)
+        return self._judge(connection, units, ids)
 
     def _run(self, connection: Connection, changes: Sequence[_Change]) -> None:
         """Make all of these changes or none; the server refuses what does not match."""
@@ -319,10 +356,13 @@ class PostgresStorage:
         return applied
 
 
-def _check_writable(connection: Connection) -> None:
-    row = connection.execute("SHOW transaction_read_only").fetchone()
-    if row == ("on",):
+def _features(connection: Connection) -> StorageFeatures:
+    names = ("transaction_read_only", "synchronous_commit", "fsync")
+    asked = ", ".join(f"current_setting('{each}')" for each in names)
+    read_only, committing, flushing = connection.execute(f"SELECT {asked}".encode()).fetchall()[0]
+    if read_only == "on":
         raise psycopg.errors.ReadOnlySqlTransaction
+    return StorageFeatures(durable=committing != "off" and flushing == "on", shared=True)
 
 
 def _hoped_for(units: Sequence[Unit], ids: Mapping[str, int]) -> list[_Change] | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from struct import pack
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from abonent.errors import (
     AbonentError,
@@ -29,6 +31,7 @@ from abonent.errors import (
 try:
     import psycopg
     from psycopg import conninfo as _conninfo
+    from psycopg.abc import PQGen
     from psycopg.adapt import AdaptersMap, Dumper
     from psycopg.pq import Format
     from psycopg.types.numeric import Int8BinaryDumper
@@ -38,10 +41,12 @@ except ImportError:
         "a PostgreSQL store needs psycopg: pip install 'abonent[postgres]'"
     ) from None
 
-Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+T = TypeVar("T")
 
 TRY_AGAIN: Final = ("40001", "40P01")
 """Serialization failure and deadlock: the server took the whole transaction back."""
+READ_ONLY: Final = "25006"
+"""The server takes no writes on this connection: nothing was done."""
 
 
 # --- values -------------------------------------------------------------------------
@@ -119,6 +124,81 @@ _OURS: Final = _Context()
 # --- connections --------------------------------------------------------------------
 
 
+class Unanswered(psycopg.OperationalError):
+    """The server did not answer in time; what it was asked may have been done."""
+
+
+class Unconfirmed(psycopg.OperationalError):
+    """What was committed may be on no standby: its wait for one was cancelled."""
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection on which nobody waits for ever, and that takes no warning for a success.
+
+    The server's time-outs end what it is doing; they do not end a disk that hangs, nor a commit
+    that waits for a standby which is gone. `answer_within` is in seconds; None: however long.
+    """
+
+    answer_within: float | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.spaces: dict[str, int] = {}
+        """The ids of spaces by name: what one server says is not true of another."""
+        self._cancelled: list[object] = []
+        self.add_notice_handler(partial(_hear, self._cancelled))
+
+    def check_confirmed(self) -> None:
+        """Refuse to take for committed what no standby may have.
+
+        Raises:
+            Unconfirmed: the server warned of it. The connection is closed.
+        """
+        if self._cancelled:
+            self.close()
+            raise Unconfirmed
+
+    def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """Let the server answer, for as long as was agreed; then close the connection.
+
+        Raises:
+            Unanswered: it did not.
+        """
+        if self.answer_within is None:
+            return super().wait(gen, *args, **kwargs)
+        try:
+            return super().wait(_within(self.answer_within, gen), *args, **kwargs)
+        except Unanswered:
+            self.close()
+            raise
+
+    def answer_to(self, patience: timedelta) -> None:
+        """Leave the server the time of its own time-outs, and then that again."""
+        self.answer_within = 2.0 * _seconds(patience)
+
+
+def _hear(cancelled: list[object], notice: psycopg.errors.Diagnostic) -> None:
+    # It comes where the wait for a synchronous standby is cancelled; the commit is then called a
+    # success all the same. The words may be translated, and the state is that of any warning.
+    if notice.source_file == "syncrep.c":
+        cancelled.append(notice.severity)
+
+
+def _within(seconds: float, steps: PQGen[T]) -> PQGen[T]:
+    """The same steps, none of which is taken after so long a time without an answer."""
+    until = time.monotonic() + seconds
+    try:
+        waits_for = next(steps)
+        while True:
+            ready = yield waits_for
+            if not ready and time.monotonic() > until:
+                raise Unanswered
+            waits_for = steps.send(ready)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
 def connect(conninfo: str, **settings: Any) -> Connection:
     """Open one connection, each statement of which is a transaction unless one is begun.
 
@@ -126,7 +206,7 @@ def connect(conninfo: str, **settings: Any) -> Connection:
         StorageError: what the server, or the lack of one, says.
     """
     try:
-        return psycopg.connect(conninfo, autocommit=True, context=_OURS, **settings)
+        return Connection.connect(conninfo, autocommit=True, context=_OURS, **settings)
     except psycopg.Error as error:
         raise _unconnected(error) from None
 
@@ -144,7 +224,7 @@ def settings(conninfo: str, patience: timedelta, *, pooled: bool) -> dict[str, A
         given = _conninfo.conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
         raise InvalidValue("the connection string cannot be read") from None
-    seconds = max(1, round(patience.total_seconds()))
+    seconds = _seconds(patience)
     chosen: dict[str, Any] = {
         "connect_timeout": seconds,
         "keepalives_idle": seconds,
@@ -162,8 +242,13 @@ def settings(conninfo: str, patience: timedelta, *, pooled: bool) -> dict[str, A
         return {**chosen, "prepare_threshold": None}
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     options = " ".join(f"-c {each}={seconds * 1000}" for each in limits)
+    options += " -c client_min_messages=warning"  # one of them says that no standby confirmed
     theirs = given.get("options") or os.environ.get("PGOPTIONS") or ""
     return {**chosen, "options": f"{options} {theirs}".strip()}
+
+
+def _seconds(patience: timedelta) -> int:
+    return max(1, round(patience.total_seconds()))
 
 
 _BY_ENVIRONMENT: Final = {"application_name": "PGAPPNAME", "connect_timeout": "PGCONNECT_TIMEOUT"}
@@ -173,6 +258,8 @@ def open_pool(conninfo: str, patience: timedelta, size: int, *, pooled: bool) ->
     """Return a pool of connections, of which none is open yet."""
     return ConnectionPool(
         conninfo,
+        connection_class=Connection,
+        configure=lambda made: made.answer_to(patience),
         kwargs={
             "autocommit": True,
             "context": _OURS,
@@ -189,7 +276,7 @@ def open_pool(conninfo: str, patience: timedelta, size: int, *, pooled: bool) ->
     )
 
 
-Pool: TypeAlias = "ConnectionPool[psycopg.Connection[tuple[Any, ...]]]"
+Pool: TypeAlias = "ConnectionPool[Connection]"
 
 
 def _alive(connection: Connection) -> None:
@@ -217,6 +304,7 @@ def guarded() -> Generator[None]:
 
 # --- errors -------------------------------------------------------------------------
 
+_POOLER: Final = "there is a pooler in between: say pooled=True"
 _MEANING: Final[dict[str, tuple[type[AbonentError], str]]] = {
     "40001": (StoreUnavailable, "other transactions kept winning"),
     "40P01": (StoreUnavailable, "other transactions kept winning"),
@@ -224,11 +312,13 @@ _MEANING: Final[dict[str, tuple[type[AbonentError], str]]] = {
     "57014": (StoreUnavailable, "the statement took too long"),
     "25P03": (StoreUnavailable, "this process paused for too long in a transaction"),
     "25P04": (StoreUnavailable, "this process paused for too long in a transaction"),
-    "25006": (StoreReadOnly, "the server is a standby, or its transactions are read only"),
+    READ_ONLY: (StoreReadOnly, "the server is a standby, or its transactions are read only"),
     "42501": (StoreRefused, "the role lacks a privilege"),
     "3F000": (StoreMissing, "the schema has not been made"),
     "42P01": (StoreMissing, "a table is missing"),
     "42883": (StoreMissing, "a function is missing"),
+    "26000": (StoreRefused, _POOLER),
+    "42P05": (StoreRefused, _POOLER),
     "28P01": (StoreRefused, "the server refuses the password"),
     "28000": (StoreRefused, "the server refuses the role"),
     "3D000": (StoreRefused, "there is no such database"),
@@ -251,8 +341,11 @@ _IDLED: Final = ("25P03", "25P04")
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Tell whether the connection was lost: what only reads can be asked again on another."""
-    if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
+    """Tell whether the connection was lost: what only reads can be asked again on another.
+
+    Not where patience is spent.
+    """
+    if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed | Unanswered):
         return False
     state = error.sqlstate
     if state is None:
@@ -266,6 +359,10 @@ def ours(error: psycopg.Error) -> AbonentError:
         return StoreUnavailable("no connection became free in time")
     if isinstance(error, PoolClosed):
         return StoreUnavailable("the connections are being closed")
+    if isinstance(error, Unanswered):
+        return StoreUnavailable("the server did not answer in time")
+    if isinstance(error, Unconfirmed):
+        return StoreUnavailable("no standby confirmed the commit")
     state = error.sqlstate
     if state is None:
         if isinstance(error, psycopg.DataError):
@@ -277,10 +374,14 @@ def ours(error: psycopg.Error) -> AbonentError:
     kind, text = _MEANING.get(state) or _MEANING_OF_CLASS.get(
         state[:2], (StorageError, "PostgreSQL failed")
     )
+    if kind is StoreFull and error.diag.severity_nonlocalized == "PANIC":
+        # No room for the log of writes: whether the commit is in it shows when it is back.
+        return StoreUnavailable(f"the server went down: {text} ({state})")
     return kind(f"{text} ({state})")
 
 
-# A connection that was refused has no SQLSTATE, only the server's words, which may be translated.
+# A connection that was refused has no SQLSTATE, only words of the server or of libpq, which may be
+# translated.
 _SAID: Final = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
@@ -292,13 +393,25 @@ _SAID: Final = (
     ('database "', "3D000"),
     ("starting up", "57P03"),
     ("shutting down", "57P03"),
+    ("session is read-only", READ_ONLY),
+    ("in hot standby mode", READ_ONLY),
 )
+_TOLD_FIRST: Final = (StoreRefused, StoreUnavailable)
+"""Of several hosts: a fault of the set-up; then that one may come up, since a standby may too."""
 
 
 def _unconnected(error: psycopg.Error) -> AbonentError:
     if isinstance(error, psycopg.ProgrammingError):
         return InvalidValue("the connection string cannot be read")
-    text = str(error)
+    whole, *attempts = str(error).split("\n- host: ")
+    met = [_said(each) for each in attempts or [whole]]
+    return next((each for kind in _TOLD_FIRST for each in met if type(each) is kind), met[0])
+
+
+def _said(text: str) -> AbonentError:
+    """What the failure to connect to one host means."""
+    if "unsupported startup parameter" in text:
+        return StoreRefused(_POOLER)
     for words, state in _SAID:
         if words in text:
             kind, meaning = _MEANING.get(state) or _MEANING_OF_CLASS[state[:2]]

@@ -7,6 +7,8 @@ Knows DDL, versions, and who may use a schema. Refuses to know what is kept in i
 2. A commit is one call of one function: judged, written and flushed in one round trip.
 3. Who commits holds the row of the space until the commit is flushed. So cursors are dense, no
    reader of the journal is ever overtaken, and two commits cannot deadlock.
+4. What made a version is never changed: the next one is a step from it. So a new schema, made by
+   all steps, is the same as one that was upgraded.
 """
 
 # ruff: noqa: S608 - what is put into statements is the name of a schema, which was checked
@@ -18,8 +20,9 @@ from typing import Final
 
 from abonent.errors import InvalidValue, StoreForeign, StoreMissing, StoreNewer
 from abonent.stores.postgres_link import Connection, connect, guarded
+from abonent.stores.postgres_views import VIEWS
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MOST_PARTITIONS: Final = 1024
 CHANGED_MEANWHILE: Final = "AB001"
 """The SQLSTATE with which `commit_1` refuses: something is not as the caller took it to be."""
@@ -141,19 +144,38 @@ def checked_name(schema: str) -> str:
     return schema
 
 
-def ddl(*, schema: str = "abonent", partitions: int = 1) -> str:
-    """Return the SQL that makes an empty schema, for a migration of Alembic or Django.
+_STEPS: Final = {2: (VIEWS, 1)}
+"""What makes a version of the one before it, and from which one on releases can use it."""
+
+
+def ddl(*, schema: str = "abonent", partitions: int = 1, since: int = 0) -> str:
+    """Return the SQL that makes or upgrades a schema, for a migration of Alembic or Django.
 
     Args:
         schema: its name.
-        partitions: into how many hash partitions each big table is cut, 1 (not at all) to 1,024.
+        partitions: into how many hash partitions each big table is cut, 1 (not at all) to 1,024;
+            counts only where the schema is new.
+        since: the version that the schema has, 1 to `SCHEMA_VERSION`; 0 where there is none yet.
 
     Raises:
-        InvalidValue: an impossible name or count.
+        InvalidValue: an impossible name, count or version.
     """
     checked_name(schema)
     if not 1 <= partitions <= MOST_PARTITIONS:
         raise InvalidValue(f"there are 1 to {MOST_PARTITIONS} partitions")
+    if not 0 <= since <= SCHEMA_VERSION:
+        raise InvalidValue(f"a schema has one of the versions 1 to {SCHEMA_VERSION}")
+    parts = [] if since else [_first(schema, partitions)]
+    for version, (statements, readable_by) in _STEPS.items():
+        if version > since:
+            parts.append(statements.format(schema=schema))
+            # Last, so that a script that broke off leaves no version that says it is whole.
+            parts.append(f"INSERT INTO {schema}.version VALUES ({version}, {readable_by});\n")
+    return "".join(parts)
+
+
+def _first(schema: str, partitions: int) -> str:
+    """The statements that make version 1."""
     parts = [_START.format(schema=schema)]
     for table, (columns, key, spread_by) in _TABLES.items():
         fill = f" WITH (fillfactor = {_FILL[table]})" if table in _FILL else ""
@@ -171,42 +193,53 @@ def ddl(*, schema: str = "abonent", partitions: int = 1) -> str:
         )
     parts.append(_DUE.format(schema=schema))
     parts.append(_COMMIT.format(schema=schema, refusal=CHANGED_MEANWHILE, never=NEVER))
-    # Last, so that a script that broke off leaves no version that says it is whole.
-    parts.append(f"INSERT INTO {schema}.version VALUES ({SCHEMA_VERSION}, {SCHEMA_VERSION});\n")
+    parts.append(f"INSERT INTO {schema}.version VALUES (1, 1);\n")
     return "".join(parts)
 
 
 def upgrade(conninfo: str, *, schema: str = "abonent", partitions: int = 1) -> bool:
     """Make the schema, or bring it to this release's version; return whether anything changed.
 
-    Several processes may do so at once. `partitions` counts only where the schema is new.
+    Several processes may do so at once, and others use the schema meanwhile. `partitions` counts
+    only where the schema is new.
 
     Raises:
         InvalidValue: an impossible name or count.
-        StoreNewer: the schema is newer than this release.
+        StoreNewer: the schema is for newer releases only.
         StoreForeign: tables of others are in the schema.
         StorageError: the database cannot be reached or changed.
     """
-    sql = ddl(schema=schema, partitions=partitions)
+    before, after = upgraded(conninfo, schema=schema, partitions=partitions)
+    return before != after
+
+
+def upgraded(conninfo: str, *, schema: str, partitions: int) -> tuple[int, int]:
+    """Do what `upgrade` does; return the version before, 0 for none, and the one now."""
+    ddl(schema=schema, partitions=partitions)  # refuses what is impossible before it connects
     with guarded(), connect(conninfo) as connection, connection.transaction():
         # Who waits for the lock has to see what the other did.
         connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"abonent {schema}",))
         try:
-            check_version(connection, schema)
+            before = check_version(connection, schema)
         except StoreMissing:
             row = connection.execute(
                 "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(%s)", (schema,)
             ).fetchone()
             if row != (0,):
                 raise StoreForeign("the schema holds tables of others") from None
-            connection.execute(sql.encode())
-            return True
-    return False
+            before = 0
+        if before >= SCHEMA_VERSION:
+            return before, before
+        statements = ddl(schema=schema, partitions=partitions, since=before)
+        connection.execute(statements.encode())
+        return before, SCHEMA_VERSION
 
 
-def check_version(connection: Connection, schema: str) -> None:
-    """Refuse a schema that this release cannot use.
+def check_version(connection: Connection, schema: str) -> int:
+    """Return the version of a schema, or refuse one that this release cannot use.
+
+    One that is older than this release can be used: no version has done without what it needs.
 
     Raises:
         StoreMissing: there is none.
@@ -222,3 +255,5 @@ def check_version(connection: Connection, schema: str) -> None:
         raise StoreMissing("the schema has not been made")
     if found[1] > SCHEMA_VERSION:
         raise StoreNewer("the schema is newer than this release")
+    version: int = found[0]
+    return version

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
         NumberRouterContract,
         Route,
     )
-    from abonent.testing.contracts.senders import CodeSenderContract
+    from abonent.testing.contracts.senders import AsyncCodeSenderContract, CodeSenderContract
     from abonent.testing.contracts.stage import Heard, Stage
     from abonent.testing.contracts.storage import StorageContract
     from abonent.testing.machine import StorageMachine
     from abonent.testing.rehearsal import Rehearsal, identifier
 
 __all__ = [
+    "AsyncCodeSenderContract",
     "AsyncNumberRouterContract",
     "AsyncOperatorGatewayContract",
     "AsyncPossessionCheckContract",
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncCodeSenderContract": "abonent.testing.contracts.senders",
     "AsyncNumberRouterContract": "abonent.testing.contracts.routers",
     "AsyncOperatorGatewayContract": "abonent.testing.contracts.gateways",
     "AsyncPossessionCheckContract": "abonent.testing.contracts.possession",

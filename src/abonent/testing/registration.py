@@ -15,6 +15,7 @@ from msgspec import Struct
 
 _ROOMS: Final = (
     "abonent.core.agreements",
+    "abonent.core.budgets",
     "abonent.core.commands",
     "abonent.core.course",
     "abonent.core.events",

@@ -204,14 +204,19 @@ def test_a_number_has_five_codes_at_once(operator):
     assert 200 == send(operator).status_code
 
 
-@pytest.mark.parametrize("number", [ENDED, PORTED, MACHINE, STRANGER])
-def test_codes_go_to_subscribers_only(operator, number):
-    """To nobody else, and for one and the same reason."""
+@pytest.mark.parametrize(
+    ("number", "refusal"),
+    [
+        (ENDED, (403, "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED")),
+        (MACHINE, (403, "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED")),
+        (PORTED, (404, "NOT_FOUND")),
+        (STRANGER, (404, "NOT_FOUND")),
+    ],
+)
+def test_codes_go_to_subscribers_only(operator, number, refusal):
+    """To nobody else: a number of ours without a subscriber is told from one of others."""
     reply = send(operator, number)
-    assert (403, "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED") == (
-        reply.status_code,
-        code_of(reply),
-    )
+    assert refusal == (reply.status_code, code_of(reply))
 
 
 def test_an_attempt_belongs_to_who_began_it(operator):

@@ -12,17 +12,20 @@ from abonent.gateways.camara.gateway import (
 from abonent.gateways.camara.link import AsyncCamaraLink, CamaraLink
 from abonent.gateways.camara.pacing import Breaker, Rate
 from abonent.gateways.camara.profile import Api, CamaraProfile, Grant, PrivateKeyJwt, Service
+from abonent.gateways.camara.recycling import AsyncCamaraRecycling, CamaraRecycling
 from abonent.gateways.camara.signing import SigningKey
 
 __all__ = [
     "Api",
     "AsyncCamaraGateway",
     "AsyncCamaraLink",
+    "AsyncCamaraRecycling",
     "AsyncRecordKeeper",
     "Breaker",
     "CamaraGateway",
     "CamaraLink",
     "CamaraProfile",
+    "CamaraRecycling",
     "Grant",
     "PrivateKeyJwt",
     "Rate",

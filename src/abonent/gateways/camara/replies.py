@@ -77,7 +77,7 @@ def _object(response: Response) -> dict[str, Any] | None:
         return None
     try:
         return msgspec.json.decode(response.body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -7,6 +7,7 @@ operator named them by. Refuses to store either, and to keep a number.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -31,6 +32,7 @@ from abonent.gateways.camara.steps import Alone, Flow
 from abonent.ports import Clock
 from abonent.transport import Response
 
+log: Final = logging.getLogger("abonent")
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,8192}", re.ASCII)
 _USUAL_LIFE: Final = 60.0
 """Seconds for which a token counts if nobody says (RFC 6749, 5.1, leaves it open)."""
@@ -73,6 +75,7 @@ class Tokens:
     """Gets tokens from one operator."""
 
     def __init__(self, profile: CamaraProfile, line: Line, clock: Clock) -> None:
+        self._operator = profile.operator
         self._access: PrivateKeyJwt = profile.authentication
         self._grant = profile.grant
         self._line = line
@@ -211,7 +214,7 @@ class Tokens:
         if response.status == 400 and oauth_error_of(response) == "unknown_user_id":
             return None
         if response.status != 200:
-            raise token_refusal(response, oauth_error_of(response))
+            raise self._refusal(response)
         said = content(response)
         request = said.get("auth_req_id")
         if not isinstance(request, str) or not _VISIBLE.fullmatch(request):
@@ -293,9 +296,17 @@ class Tokens:
             }
         )
 
+    def _refusal(self, response: Response) -> AdapterError:
+        error = oauth_error_of(response)
+        log.warning(
+            "abonent.camara_no_token operator=%s status=%d error=%s",
+            *(self._operator, response.status, error or "?"),
+        )
+        return token_refusal(response, error)
+
     def _token(self, response: Response) -> Token:
         if response.status != 200:
-            raise token_refusal(response, oauth_error_of(response))
+            raise self._refusal(response)
         said = content(response)
         value, kind = said.get("access_token"), said.get("token_type")
         if not isinstance(value, str) or not _VISIBLE.fullmatch(value):

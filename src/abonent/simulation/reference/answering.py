@@ -114,7 +114,9 @@ async def send_code(
     """Send a code to a subscriber of ours."""
     number = SubscriberNumber(body.phone_number)
     found = operator.subscribers.find(number)
-    if found is None or found.state is not SubscriberState.ACTIVE:
+    if found is None or found.state is SubscriberState.PORTED:
+        raise Refusal.NOT_HERE.error()
+    if found.state is not SubscriberState.ACTIVE:
         raise Refusal.NO_MESSAGE.error()
     attempt = operator.phones.send(token.client.messenger, number)
     return ok(shapes.SentCode(authentication_id=attempt))

@@ -9,9 +9,10 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from abonent.core.numbers import SubscriberNumber
+from abonent.engine.importing import DeclaredUser, RejectedUser
 from abonent.ports import LateAnswer, Notice
 from abonent.sealing import Keyring, MemoryKeys
 from abonent.simulation.world.ledger import Account
@@ -24,6 +25,18 @@ STALENESS: Final = timedelta(hours=12)
 service with a hundred million users."""
 STEPPED: Final = timedelta(minutes=25)
 """How far clocks are set at most: counts of a day are sure beyond that only."""
+
+
+@frozen(kw_only=True)
+class Listed:
+    """A row of a messenger's old table, and the number that its text stands for, if any.
+
+    `mistyped` is the code of the error by which it must be rejected.
+    """
+
+    row: DeclaredUser
+    number: SubscriberNumber | None
+    mistyped: str = ""
 
 
 @define(kw_only=True, eq=False)
@@ -40,6 +53,19 @@ class Call:
     """The code of the error that what was passed must lead to."""
     serving: str | None = None
     routed: bool = False
+    routes: dict[SubscriberNumber, set[str | None]] = field(
+        factory=dict[SubscriberNumber, set[str | None]]
+    )
+    """What the router said of each number."""
+    unreached: bool = False
+    """Whether the router was out of reach."""
+    rows: tuple[Listed, ...] = ()
+    """What is imported; the others are what was rejected, who was known and who held what."""
+    rejected: list[RejectedUser] = field(factory=list[RejectedUser])
+    knew: set[str] = field(factory=set[str])
+    held: dict[SubscriberNumber, str] = field(factory=dict[SubscriberNumber, str])
+    again: bool = False
+    """Whether the same rows were imported before, and that was ended."""
     ended: bool = False
     """Whether an attempt ended in the course of it."""
     shut: bool = False
@@ -71,6 +97,11 @@ class Book:
     def latest(self) -> datetime:
         """Return the latest instant on any clock of the service."""
         return max(each.clock.now() for each in self.service.processes)
+
+    def asked(self, number: SubscriberNumber) -> bool:
+        """Tell whether an operator was asked about a number and has not answered."""
+        trials = (each.trial for each in self.accounts.values())
+        return any(each and each.question and each.number == number for each in trials)
 
     def holder(self, number: SubscriberNumber) -> Account | None:
         """Return who holds a number."""

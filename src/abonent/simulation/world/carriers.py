@@ -238,13 +238,14 @@ class Registry:
         faults, draw = self.around.faults, self.around.chance.of("router", number.e164, self._asked)
         if draw.random() < faults.router_unavailable:
             if draw.random() < 0.5:
-                self.around.watch.routed(None)
+                self.around.watch.routed(number, None)
                 return Unrouted.UNKNOWN_RANGE
+            self.around.watch.call.unreached = True
             raise Unavailable("the registry is out of reach")
         stale = draw.random() < faults.router_stale
         ground = self.around.ground
         operator = ground.homes[number] if stale else ground.serving(number)
-        self.around.watch.routed(operator)
+        self.around.watch.routed(number, operator)
         return operator
 
 

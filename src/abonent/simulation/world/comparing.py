@@ -156,6 +156,11 @@ def compare_standing(
         told.identification_code == (None if holding is None else holding.code),
         "another identification code is told",
     )
+    insist(
+        "I1",
+        told.basis is (None if holding is None else holding.basis),
+        "another basis is told",
+    )
     prove, resend = told.may(Action.PROVE), told.may(Action.RESEND)
     wait, claim = told.may(Action.WAIT), told.may(Action.CLAIM)
     question = None if trial is None else trial.question

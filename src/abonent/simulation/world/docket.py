@@ -14,7 +14,7 @@ from abonent.core import events as told
 from abonent.core.events import Event, Ignored
 from abonent.core.parties import MessengerKind
 from abonent.core.states import EffectKind
-from abonent.simulation.world.ledger import Account, Question, Trial
+from abonent.simulation.world.ledger import Account, Holding, Question, Trial
 
 if TYPE_CHECKING:
     from abonent.simulation.world.books import Book
@@ -80,6 +80,5 @@ class Docket:
     def _drop_send(self, account: Account, trial: Trial) -> None:
         account.owed.pop((EffectKind.SEND_CODE, f"{trial.claim}.{trial.issued}"), None)
 
-    def _rival(self, book: Book, account: Account, trial: Trial) -> datetime | None:
-        found = self._watch.rival(book, trial.number, account)
-        return None if found is None else found.proven_at
+    def _rival(self, book: Book, account: Account, trial: Trial) -> Holding | None:
+        return self._watch.rival(book, trial.number, account)

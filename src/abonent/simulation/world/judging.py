@@ -16,6 +16,7 @@ from abonent.simulation.world.comparing import compare
 from abonent.simulation.world.docket import Passes
 from abonent.simulation.world.judging_answers import AnswersJudge
 from abonent.simulation.world.judging_claims import ClaimsJudge
+from abonent.simulation.world.judging_imports import ImportsJudge
 from abonent.simulation.world.judging_notices import NoticesJudge
 from abonent.simulation.world.ledger import Account
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from abonent.simulation.world.watch import Watch
 
 
-class Judge(ClaimsJudge, AnswersJudge, NoticesJudge):
+class Judge(ClaimsJudge, AnswersJudge, NoticesJudge, ImportsJudge):
     """Judges what happened, and keeps the accounts."""
 
     def __init__(self, watch: Watch) -> None:
@@ -43,6 +44,7 @@ class Judge(ClaimsJudge, AnswersJudge, NoticesJudge):
             told.AnswerDeferred: self._deferred,
             told.AnswerReceived: self._answered,
             told.Passed: self._passed,
+            told.Declared: self._declared,
             told.IdentificationNotPassed: self._not_passed,
             told.CodeRecorded: self._acknowledged,
             told.RecordWithdrawn: self._acknowledged,

@@ -120,9 +120,11 @@ class AnswersJudge(Docket):
             "passed on another basis than that of the attempt",
         )
         rival = self._rival(book, account, trial)
-        self._insist("I3", rival is None or rival <= trial.proven_at, "an earlier prover won")
+        won = rival is None or rival.proven_at <= trial.proven_at
+        self._insist("I3", won, "an earlier prover won")
         self._insist("I11", event.code not in book.codes, "an identification code came twice")
         book.codes.add(event.code)
+        self._see_declared(account, event)
         account.end_holding(event.at)
         account.end_trial()
         account.holding = Holding(
@@ -138,6 +140,14 @@ class AnswersJudge(Docket):
         if event.operator is not None:
             account.owe(EffectKind.RECORD, event.operator, event.code, event.at)
         self._watch.moved(book, account)
+
+    def _see_declared(self, account: Account, event: told.Passed) -> None:
+        holding = account.holding
+        if holding is not None and holding.basis is Basis.DECLARED:
+            anew = holding.number == event.number
+            self._watch.saw(
+                "a declared user identified anew" if anew else "a declared user with another number"
+            )
 
     def _not_passed(
         self, book: Book, account: Account, event: told.IdentificationNotPassed
@@ -173,8 +183,10 @@ class AnswersJudge(Docket):
             case Reason.DISPLACED:
                 rival = self._rival(book, account, trial)
                 proven_at = trial.proven_at
-                why = rival is not None and proven_at is not None and rival > proven_at
+                why = rival is not None and proven_at is not None and rival.proven_at > proven_at
                 self._watch.saw("the earlier prover answered later")
+                if rival is not None and rival.basis is Basis.DECLARED:
+                    self._watch.saw("a claim that lost to a declared user")
             case _:
                 why = event.reason is Reason.SUBSCRIPTION_ENDED and self._ends_question(
                     account, last
@@ -184,6 +196,8 @@ class AnswersJudge(Docket):
         self._watch.call.ended = True
         ending = event.reason in (Reason.NOT_HELD, Reason.UNDETERMINED)
         if ending and account.holding is not None and account.holding.number == trial.number:
+            if account.holding.basis is Basis.DECLARED:
+                self._watch.saw("a declared user whom no operator holds")
             account.end_holding(event.at)
         account.end_trial()
         self._watch.moved(book, account)
@@ -215,5 +229,7 @@ class AnswersJudge(Docket):
             self._watch.saw("a displacement during re-identification")
         if account.trial is not None:
             self._watch.saw("a displacement behind another claim")
+        if holding.basis is Basis.DECLARED:
+            self._watch.saw("a declared user displaced")
         account.end_holding(event.at)
         self._watch.moved(book, account)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from abonent.core import events as told
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.states import EffectKind
+from abonent.core.states import Basis, EffectKind
 from abonent.simulation.world.docket import Docket, rules_at
 from abonent.simulation.world.ledger import DAY, Account, Due, IssuedCode, Trial
 
@@ -34,7 +34,7 @@ class ClaimsJudge(Docket):
             "the same claim again is a new one: its tries would begin anew",
         )
         if holding is not None and holding.due is None and trial is None:
-            anew = holding.number == event.number
+            anew = holding.number == event.number and holding.basis is not Basis.DECLARED
             self._insist("I1", not anew, "who is identified is claimed anew")
         operator = call.serving if self.asks(book) else None
         self._insist("I5", event.operator == operator, "not the operator that the router named")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from abonent.core import events as told
 from abonent.core.events import Ignored
-from abonent.core.states import Reason
+from abonent.core.states import Basis, Reason
 from abonent.ports import Notice
 from abonent.simulation.world.docket import ANEW_TIME, Docket, words
 from abonent.simulation.world.ledger import DAY, GRACE, Account, Holding
@@ -88,6 +88,8 @@ class NoticesJudge(Docket):
             and (event.due, event.cause) == (holding.due, holding.cause),
             "re-identification is due at another time, or for another cause",
         )
+        if holding.basis is Basis.DECLARED:
+            self._watch.saw("a notice about a declared user")
         self._watch.moved(book, account)
 
     def _notice_ignored(self, book: Book, account: Account, event: told.StaleNoticeIgnored) -> None:
@@ -109,6 +111,8 @@ class NoticesJudge(Docket):
         due = None if holding is None else holding.due
         self._insist("I4", due is not None and event.at > due == event.due, "lapsed too early")
         self._watch.failures[Reason.NOT_IDENTIFIED_ANEW.value] += 1
+        if holding is not None and holding.basis is Basis.DECLARED:
+            self._watch.saw("a declared user who lapsed")
         account.end_holding(event.at)
         self._watch.moved(book, account)
 

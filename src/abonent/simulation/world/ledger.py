@@ -123,6 +123,8 @@ class Account:
     """Whether not even a record is left."""
     ended: bool = False
     """Whether the subject's journal is about to get its last entry, in the unit that is read."""
+    fresh: bool = True
+    """Whether the journal tells nothing of the subject yet."""
     replica: Aggregate = BLANK
 
     @property
@@ -174,9 +176,12 @@ class Account:
                 del self.owed[name]
 
     def end_holding(self, at: datetime) -> None:
-        """The identification is over: its record is not owed any more, its withdrawal is."""
+        """The identification is over: its record is not owed any more, its withdrawal is.
+
+        Of who was only declared no operator was told.
+        """
         holding, self.holding = self.holding, None
-        if holding is None or holding.operator is None:
+        if holding is None or holding.operator is None or holding.basis is Basis.DECLARED:
             return
         for kind in (EffectKind.RECORD, EffectKind.WITHDRAW):
             self.owed.pop((kind, f"{holding.code}.{kind.value}"), None)

@@ -18,9 +18,11 @@ from abonent.core.parties import Consent
 from abonent.core.states import NoticeKind
 from abonent.errors import GateClosed
 from abonent.ports import CodeMessage
+from abonent.simulation.world.enlisting import enlist
 from abonent.simulation.world.ground import OPERATORS
 from abonent.simulation.world.processes import Process
 from abonent.simulation.world.services import Service
+from abonent.simulation.world.spelling import MISTYPED, spelled
 
 if TYPE_CHECKING:
     from abonent.simulation.world.run import World
@@ -28,39 +30,6 @@ if TYPE_CHECKING:
 MICROSECOND: Final = timedelta(microseconds=1)
 SECOND: Final = timedelta(seconds=1)
 HOUR: Final = timedelta(hours=1)
-
-MISTYPED: Final = (
-    ("112", "NUMBER_NOT_MOBILE"),
-    ("8 800 555-35-35", "NUMBER_NOT_MOBILE"),
-    ("+7 495 123-45-67", "NUMBER_NOT_MOBILE"),
-    ("+7 701 123 45 67", "NUMBER_REGION"),
-    ("+44 7911 123456", "NUMBER_REGION"),
-    ("8 916 123-45-67 доб. 12", "NUMBER_EXTENSION"),
-    ("8 916 CALL-NOW", "NUMBER_UNPARSABLE"),
-    ("+7 916 12", "NUMBER_UNPARSABLE"),
-    ("", "NUMBER_UNPARSABLE"),
-    ("9" * 65, "NUMBER_UNPARSABLE"),
-)
-"""What is no number that can be identified, and by which error it is refused."""
-
-_FULL_WIDTH: Final = {ord("0") + i: ord("０") + i for i in range(10)}
-
-
-def spelled(number: SubscriberNumber, draw: Random) -> str:
-    """Write a number in one of the ways in which people do."""
-    digits = number.e164[2:]
-    code, one, two, three = digits[:3], digits[3:6], digits[6:8], digits[8:]
-    return draw.choice(
-        (
-            number.e164,
-            f"8{digits}",
-            f"8 ({code}) {one}-{two}-{three}",
-            f"+7 {code} {one} {two} {three}",
-            f"tel:{number.e164}",
-            digits,
-            f"8{digits}".translate(_FULL_WIDTH),
-        )
-    )
 
 
 def other_than(digits: str) -> str:
@@ -162,6 +131,10 @@ class People:
         user = self.user(person)
         self.call(service, "claim", person, lambda it: it.claim(user, text), mistyped=code)
 
+    def enlist(self, person: int) -> None:
+        """Be taken over, with others, as a user that the messenger had before."""
+        enlist(self, person)
+
     # --- codes ------------------------------------------------------------------------
 
     def read(self, service: Service, message: CodeMessage) -> None:
@@ -192,27 +165,28 @@ class People:
         if habit < 0.04:
             self._on_the_edge(service, person, code, draw.choice((timedelta(0), MICROSECOND)))
         elif habit < 0.08:
-            self._soon(wait, lambda: self.prove_twice(person, service, code))
+            self.soon(wait, lambda: self.prove_twice(person, service, code))
         elif habit < 0.11:
-            self._soon(wait, lambda: self.prove(person, service, f" {code}", "CODE_FORMAT"))
-            self._soon(2 * wait, lambda: self.prove(person, service, code))
+            self.soon(wait, lambda: self.prove(person, service, f" {code}", "CODE_FORMAT"))
+            self.soon(2 * wait, lambda: self.prove(person, service, code))
         elif habit < 0.14:
             for turn in range(service.policy.tries_per_code + 1):
-                self._soon(wait * (turn + 1) / 9, lambda: self.prove(person, service, wrong))
-            self._soon(wait, lambda: self.prove(person, service, code))
+                self.soon(wait * (turn + 1) / 9, lambda: self.prove(person, service, wrong))
+            self.soon(wait, lambda: self.prove(person, service, code))
         elif habit < 0.25:
-            self._soon(wait, lambda: self.prove(person, service, wrong))
-            self._soon(2 * wait, lambda: self.prove(person, service, code))
+            self.soon(wait, lambda: self.prove(person, service, wrong))
+            self.soon(2 * wait, lambda: self.prove(person, service, code))
         elif habit < 0.97:
-            self._soon(wait, lambda: self.prove(person, service, code))
+            self.soon(wait, lambda: self.prove(person, service, code))
             if habit < 0.35:
-                self._soon(2 * wait, lambda: self.prove(person, service, code))
+                self.soon(2 * wait, lambda: self.prove(person, service, code))
             elif habit < 0.40:
-                self._soon(wait + SECOND, lambda: self.forget(person))
+                self.soon(wait + SECOND, lambda: self.forget(person))
             elif habit < 0.48:
-                self._soon(wait + 3 * SECOND, lambda: self.move(person))
+                self.soon(wait + 3 * SECOND, lambda: self.move(person))
 
-    def _soon(self, wait: timedelta, act: Callable[[], object]) -> None:
+    def soon(self, wait: timedelta, act: Callable[[], object]) -> None:
+        """Let something happen after a time."""
         self.world.agenda.after(wait, act)
 
     def _on_the_edge(self, service: Service, person: int, code: str, beyond: timedelta) -> None:
@@ -269,12 +243,12 @@ class People:
             return
         service = draw.choice(self.services(person))
         for turn in range(draw.randrange(1, 5)):
-            self._soon(turn * 70 * SECOND, lambda: self.claim(person, service, number))
+            self.soon(turn * 70 * SECOND, lambda: self.claim(person, service, number))
             for guess in range(draw.randrange(1, service.policy.tries_per_code + 2)):
                 wait = (turn * 70 + 5 + 7 * guess) * SECOND
-                self._soon(wait, lambda: self.guess(person, service))
+                self.soon(wait, lambda: self.guess(person, service))
         if draw.random() < 0.5:
-            self._soon(HOUR, lambda: self.join(person))
+            self.soon(HOUR, lambda: self.join(person))
 
     def borrow(self, person: int) -> None:
         """Claim a friend's number with the friend's phone in hand, while the friend claims too."""
@@ -287,8 +261,8 @@ class People:
         self._borrowed[number] = person
         service = min(both, key=repr)
         self.claim(person, service, number)
-        self._soon(SECOND * draw.randrange(200), lambda: self.claim(friend, service, number))
-        self._soon(HOUR, lambda: self._borrowed.pop(number, None))
+        self.soon(SECOND * draw.randrange(200), lambda: self.claim(friend, service, number))
+        self.soon(HOUR, lambda: self._borrowed.pop(number, None))
 
     def guess(self, person: int, service: Service) -> None:
         """Enter some code that is not the one that was sent."""
@@ -362,7 +336,7 @@ class People:
             wait = HOUR * draw.choice((0.01, 1, 40)) * draw.random()
             number = self.world.ground.number_of(person)
             if number is not None:
-                self._soon(wait, lambda: self.claim(person, service, number))
+                self.soon(wait, lambda: self.claim(person, service, number))
 
     # --- movements --------------------------------------------------------------------
 
@@ -389,18 +363,18 @@ class People:
             if kind is NoticeKind.REASSIGNED:
                 self.inherit(heir, number, old)
             elif draw.random() < 0.8:
-                self._soon(HOUR * 60 * draw.random(), lambda: self.inherit(heir, number, old))
+                self.soon(HOUR * 60 * draw.random(), lambda: self.inherit(heir, number, old))
         self.world.carriers[old].tell(kind, number, agenda.now)
         if kind is NoticeKind.PORTED and draw.random() < 0.3:
             wait = timedelta(minutes=12 * draw.random())
             ended = NoticeKind.TERMINATED
-            self._soon(wait, lambda: self.world.carriers[old].tell(ended, number, agenda.now))
+            self.soon(wait, lambda: self.world.carriers[old].tell(ended, number, agenda.now))
         if kind is NoticeKind.NUMBER_CHANGED:
             ground.begin(ground.fresh(old), person, old, agenda.now)
         elif kind is not NoticeKind.PORTED:
-            self._soon(HOUR * 20 * draw.random(), lambda: self.settle_down(person))
+            self.soon(HOUR * 20 * draw.random(), lambda: self.settle_down(person))
         back = HOUR * draw.choice((0.1, 0.2, 0.3, 3.0)) * draw.random()
-        self._soon(back, lambda: self.join(person))
+        self.soon(back, lambda: self.join(person))
 
     def settle_down(self, person: int) -> None:
         """Take a new contract, if one has none, and claim the number."""
@@ -424,4 +398,4 @@ class People:
             )
         ground.begin(number, person, operator, self.world.agenda.now)
         self.world.note("{} gets a number that was another's", self.user(person))
-        self._soon(HOUR * self.draw("heir", person).random(), lambda: self.join(person))
+        self.soon(HOUR * self.draw("heir", person).random(), lambda: self.join(person))

@@ -169,4 +169,5 @@ _CAUSES: Final[dict[tuple[str, str], Cause]] = {
     ("receive", "NAIVE_INSTANT"): _mistyped("NAIVE_INSTANT"),
     ("receive", "INVALID_VALUE"): _mistyped("INVALID_VALUE"),
     ("sweep", "UNAVAILABLE"): _unreachable,
+    ("import", "UNAVAILABLE"): lambda watch, book, call, account, at: call.unreached,
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from abonent.core.states import EffectKind
+from abonent.core.states import Basis, EffectKind
 from abonent.ports import Storage
 from abonent.simulation.world.services import Service
 
@@ -44,7 +44,9 @@ def _books_agree(world: World, service: Service) -> None:
     expected = {
         (account.holding.operator, account.holding.code)
         for account in book.accounts.values()
-        if account.holding is not None and account.holding.operator is not None
+        if account.holding is not None
+        and account.holding.operator is not None
+        and account.holding.basis is not Basis.DECLARED  # of whom no operator was told
     }
     unsettled = {
         (due.operator, due.code)

@@ -17,9 +17,11 @@ from typing import Any, Final
 from attrs import evolve
 
 from abonent.core.agreements import Agreement
+from abonent.core.numbers import SubscriberNumber
 from abonent.core.parties import Messenger, MessengerKind
 from abonent.core.policy import Policy
 from abonent.core.standing import Standing
+from abonent.engine.importing import ImportReport
 from abonent.engine.inbound import Received
 from abonent.errors import AbonentError
 from abonent.ports import CodeMessage, LateAnswer, Notice, Storage
@@ -30,6 +32,7 @@ from abonent.simulation.world.comparing import compare_standing, standing_of
 from abonent.simulation.world.faults import Faults
 from abonent.simulation.world.ground import OPERATORS, Ground
 from abonent.simulation.world.incidents import enter_incidents
+from abonent.simulation.world.judging_imports import judge_import
 from abonent.simulation.world.outcome import Noticed, Sample, WorldOutcome
 from abonent.simulation.world.people import Intent, People
 from abonent.simulation.world.processes import Process
@@ -62,6 +65,8 @@ _HABITS: Final = (
     "mistype",
     "urge",
 )
+_ENLISTED: Final = 0.35
+"""Which part of the people a messenger had before."""
 _INTENTS: Final = 4
 """How many things a person means to do in 30 days, besides joining."""
 
@@ -91,6 +96,8 @@ class World:
         self.watch = Watch(self)
         self.carriers = {each: Carrier(each, self) for each in OPERATORS}
         self.taken: dict[str, str] = {}
+        self.listed: list[SubscriberNumber] = []
+        """The number of each person at the beginning, as old tables have it."""
         self.samples: list[Sample] = []
         self.notices: list[Noticed] = []
         self.people = People(self)
@@ -154,6 +161,15 @@ class World:
                 after = first + (self.days * DAY - first) * draw.random()
                 what = draw.choice(_HABITS)
                 yield Intent(place=person * 1000 + turn, person=person, after=after, what=what)
+            yield from self._enlisted(person, first)
+
+    def _enlisted(self, person: int, first: timedelta) -> Iterator[Intent]:
+        """Some are in an old table, which is mostly taken over before they claim."""
+        draw = self.chance.of("enlisted", person)
+        if draw.random() < _ENLISTED:
+            until = first if draw.random() < 0.6 else self.days * DAY
+            after = until * draw.random()
+            yield Intent(place=-1 - person, person=person, after=after, what="enlist")
 
     # --- what happens -----------------------------------------------------------------
 
@@ -169,7 +185,8 @@ class World:
     def _live(self, tell: Callable[[float], object] | None) -> None:
         for number in range(self.subscribers):
             operator = self.chance.of("operator", number).choice(OPERATORS)
-            self.ground.begin(self.ground.fresh(operator), number, operator, self.start)
+            self.listed.append(self.ground.fresh(operator))
+            self.ground.begin(self.listed[number], number, operator, self.start)
         for service in self.services:
             self.watch.book(service)
             for process in service.processes:
@@ -252,6 +269,8 @@ class World:
         book = watch.book(service)
         if isinstance(answer, AbonentError):
             judge_refusal(watch, book, call, answer, at)
+        elif isinstance(answer, ImportReport):
+            judge_import(watch, book, call, answer, at)
         elif call.name == "forget" and answer is not None:
             watch.erased(service, call.user)
         elif answer is not None:

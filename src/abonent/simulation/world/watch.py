@@ -18,7 +18,7 @@ from abonent.core.events import Event, Passed
 from abonent.core.evolution import evolve
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
-from abonent.core.states import BLANK, EffectKind, Reason
+from abonent.core.states import BLANK, Basis, EffectKind, Reason
 from abonent.engine.archive import is_sends_key, micros
 from abonent.engine.effects import Alarm
 from abonent.errors import AbonentError, TransitionRefused
@@ -101,9 +101,10 @@ class Watch:
         finally:
             self._calls.remove(call)
 
-    def routed(self, operator: str | None) -> None:
+    def routed(self, number: SubscriberNumber, operator: str | None) -> None:
         """Note what the router said."""
         self.call.serving = operator
+        self.call.routes.setdefault(number, set()).add(operator)
         self.call.routed = True
 
     def book(self, service: Service) -> Book:
@@ -162,6 +163,7 @@ class Watch:
                 what = f"the journal does not replay at {type(event).__name__}"
                 raise self.breach("I7", what) from None
             self.judge.event(book, account, event, passed)
+            account.fresh = False
         self.insist("I4", not self._expected, "what a notice leads to did not follow")
         for winner, event in passed:
             for other in book.accounts.values():
@@ -211,7 +213,7 @@ class Watch:
             book.users[row.user_id] = account
         subject = subject_of(row.subject_key)
         if account.subject != subject:
-            account.replica = BLANK  # the journal of a new subject begins anew
+            account.replica, account.fresh = BLANK, True  # the journal of a new subject begins anew
             account.subject, account.subject_key = subject, row.subject_key
             book.subjects[subject] = account
 
@@ -344,9 +346,10 @@ class Watch:
         trial = None if account is None else account.trial
         holding = None if account is None else account.holding
         there = (trial is not None and trial.number == number) or self.call.ended
-        self.insist(
-            "I1", there or (holding and holding.number == number), "an accepted claim is not there"
-        )
+        done = holding is not None and holding.number == number
+        if holding is not None and holding.basis is Basis.DECLARED:
+            done = False  # who was only declared is to be identified anew
+        self.insist("I1", there or done, "an accepted claim is not there")
 
     def erased(self, service: Service, user: str) -> None:
         """Who was to be forgotten is."""

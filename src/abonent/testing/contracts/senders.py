@@ -1,4 +1,4 @@
-"""What every `CodeSender` must do.
+"""What every `CodeSender` must do, and every asynchronous one.
 
 Knows that a code reaches a user once, and nobody else. Refuses to know how it travels.
 """
@@ -16,6 +16,7 @@ from abonent.ports import CodeMessage, OneTimeCode
 from abonent.simulation import Reply
 from abonent.testing.contracts.adapters import (
     AdapterContract,
+    Awaited,
     Work,
     error_of,
     heard,
@@ -100,3 +101,7 @@ class CodeSenderContract(AdapterContract, shared_tests=True):
         stage.tell(Reply.HELD)
         calls(stage.adapter.send, message)
         assert [message.id] == [each.id for each in heard(stage)]
+
+
+class AsyncCodeSenderContract(Awaited, CodeSenderContract, shared_tests=True):
+    """The same behaviours, awaited, in one event loop. Give it the same fixture `stage`."""

@@ -32,6 +32,7 @@ from abonent.errors import (
     UnknownMessenger,
 )
 from abonent.ports import Keys, LateAnswer, Notice, OneTimeCode
+from abonent.possession import SendBudget
 from abonent.testing.strategies.records import arguments, of
 from abonent.testing.strategies.values import (
     aware_instants,
@@ -218,6 +219,10 @@ _WRONG: Final[Mapping[Callable[..., object], tuple[tuple[type[AbonentError], Wro
     ),
     rules_by_id: ((InvalidValue, _set(rules_id=_some("", "1802", "RESOLUTION_1801"))),),
     Policy: tuple((InvalidValue, _set(**{name: figure})) for name, figure in _FIGURES.items()),
+    SendBudget: (
+        (InvalidValue, _set(limit=_some(0, -1, 10**9 + 1))),
+        (InvalidValue, _set(within=_some(timedelta(seconds=59), timedelta(days=31, seconds=1)))),
+    ),
     Keys: (
         (InvalidValue, _set(current=st.just("another"))),
         (InvalidValue, _set(current=st.just("k1"), roots=_roots("k1", 31))),

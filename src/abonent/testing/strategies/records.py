@@ -131,6 +131,7 @@ _NAMED: Final[dict[tuple[str, Any], Callable[[], st.SearchStrategy[Any]]]] = {
     ("failures_per_day", int): _up_to(100),
     ("id", str): ids,
     ("key_id", str): lambda: text_of(r"[a-z0-9-]{1,16}"),
+    ("limit", int): _up_to(10**9),
     ("locale", str): lambda: st.sampled_from(["", "ru", "ru-RU", "kk", "en"]),
     ("messenger", str): ids,
     ("next_query_id", str): _opaque_ids,
@@ -156,6 +157,7 @@ _NAMED: Final[dict[tuple[str, Any], Callable[[], st.SearchStrategy[Any]]]] = {
     ("tries", int): lambda: st.integers(0, 20),
     ("tries_per_code", int): _up_to(10),
     ("user_id", str): user_ids,
+    ("within", timedelta): lambda: st.timedeltas(timedelta(minutes=1), timedelta(days=31)),
     ("wake", int | None): lambda: st.none() | st.integers(-(2**50), 2**60),
 }
 """Fields that are narrower than their type, by name and type."""

@@ -1,0 +1,1 @@
+"""The log of the journal, its proofs, and what is done to them."""
