@@ -17,6 +17,8 @@ import pytest
 from abonent.cli import main
 from abonent.cli.link.figures import LinkFigures, LinkOutcome
 from abonent.cli.link.sides import OperatorsLost, operators_of, write_files
+from abonent.feed import ReplayReport
+from abonent.identifier import Identifier
 from abonent.transport.http import HttpTransport
 from tests.cli.observing import observed, run
 from tests.cli.test_demo import KEYS
@@ -154,6 +156,34 @@ def test_nothing_is_left_that_shows_a_number(
     assert {"demo.db", "operator.db", "operators.log", "messenger.log"} <= {e.name for e in kept}
     assert len(seen.numbers) > 40
     assert [] == seen.found()
+
+
+def differing(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the messenger's journal differ from its rows so many times."""
+    replay, left = Identifier.replay, iter(range(times))
+
+    def now_and_then(identifier: Identifier) -> ReplayReport:
+        report = replay(identifier)
+        differs = next(left, None) is not None
+        return attrs.evolve(report, differing=("somebody",) if differs else ())
+
+    monkeypatch.setattr(Identifier, "replay", now_and_then)
+
+
+def test_a_journal_that_is_written_while_it_is_read_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It differs for a moment only."""
+    differing(2, monkeypatch)
+    assert 0 == run("demo", "--link", "http", "--users", "5", "--seed", "3")[0]
+
+
+def test_a_journal_that_differs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks again sees it again: status 1."""
+    differing(10**9, monkeypatch)
+    monkeypatch.setattr("abonent.cli.link.story._PATIENCE", 1.0)
+    status, out, _ = run("demo", "--link", "http", "--users", "5", "--seed", "3", "--json")
+    assert (1, False) == (status, json.loads(out)["replay_ok"])
 
 
 # --- the operators' process -------------------------------------------------------------

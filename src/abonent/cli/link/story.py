@@ -207,8 +207,7 @@ class _Stage:
         last = self._standings(self.people)
         anew = [each for each in returning if last[each.user_id].status is Status.IDENTIFIED]
         hero = next(iter([*anew, *(each for each, _ in turns), *self.people]), None)
-        report = self.chat.identifier.replay()
-        replays = [self.operators.call(each, "replay") for each in self.operators.urls]
+        replay_ok, events = self._replayed()
         not_passed = Counter(
             _name(first[each.user_id].reason) for each in self.people if each.user_id not in passed
         )
@@ -222,8 +221,8 @@ class _Stage:
             reidentified=len(anew),
             gates_open=sum(bool(each.gate) for each in last.values()),
             displaced=sum(each.reason is Reason.DISPLACED for each in first.values()),
-            journal_entries=report.events + sum(each["events"] for each in replays),
-            replay_ok=report.ok and all(each["ok"] for each in replays),
+            journal_entries=events,
+            replay_ok=replay_ok,
             database=self.database,
             seconds=0.0,
             history_of="" if hero is None else hero.user_id,
@@ -338,6 +337,23 @@ class _Stage:
                 for each, _ in turns
             ),
         )
+
+    def _replayed(self) -> tuple[bool, int]:
+        """Replay both sides; return whether they give what is stored, and of how many events.
+
+        Withdrawals may be under way still. What is written while a journal is read makes it differ
+        from its rows for that moment, so it is read again.
+        """
+        replays: list[tuple[bool, int]] = []
+
+        def agree() -> bool:
+            mine = self.chat.identifier.replay()
+            theirs = [self.operators.call(each, "replay") for each in self.operators.urls]
+            replays[:] = [(mine.ok, mine.events), *((r["ok"], r["events"]) for r in theirs)]
+            return all(ok for ok, _ in replays)
+
+        self._wait_until(agree)
+        return all(ok for ok, _ in replays), sum(events for _, events in replays)
 
     def _unrecorded(self, standings: Mapping[str, Standing]) -> int:
         """Count the identification codes whose record nobody has acknowledged."""
