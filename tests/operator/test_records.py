@@ -81,7 +81,7 @@ def test_tags_and_fields_never_change():
 @pytest.mark.parametrize(
     "body",
     [b"", b"\xc1", encode([1]), encode([1, KEY, [99]]), encode([1, KEY, [8, "no instant"]])],
-    ids=str,
+    ids=["nothing", "no message", "a number", "no state", "no instant"],
 )
 def test_what_nobody_wrote_is_damage(body):
     """Bytes that are no row and no entry are refused as damaged."""
