@@ -139,13 +139,13 @@ def world(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """Processes and servers are killed, and logs cut. `-- --kills 100` or `-- --servers 20`: less.
 
-    Without arguments: 1,000 processes on SQLite, two logs, 100 servers, 100 times either side of a
+    Without arguments: 1,000 processes on SQLite, two logs, 100 servers, 40 times either side of a
     link.
     """
     install_wheel(session, "camara", "postgres", "serve")
     session.install(*group("tests"))
     kills = ["--kills", "1000", "--jobs", str(WORKERS)]
-    shares = (kills, ["--wal"], ["--servers", "100"], ["--link", "100"])
+    shares = (kills, ["--wal"], ["--servers", "100"], ["--link", "40"])
     for each in [session.posargs] if session.posargs else shares:
         session.run("python", "-m", "tests.crash", *each)
 

@@ -20,6 +20,8 @@ from abonent.simulation.reference.tokens import TOKEN_LIFE
 from abonent.transport import Request, Response
 from tests.camara.site import Line, Token
 from tests.simulation.reference.asgi import (
+    BARRED,
+    ENDED,
     HELD,
     MACHINE,
     ROOT,
@@ -56,12 +58,14 @@ class ReferenceSite:
         )
 
     def number(self, line: Line) -> str | None:
-        """It has no lines that cannot get messages: those come by its faults, not by number."""
+        """Its numbers are all mobile."""
         return {
             Line.SERVED: HELD,
             Line.OTHER: OTHER,
             Line.UNKNOWN: STRANGER,
             Line.NOT_APPLICABLE: MACHINE,
+            Line.NO_SMS: ENDED,
+            Line.BARRED: BARRED,
             Line.EXHAUSTED: EXHAUSTED,
         }.get(line)
 

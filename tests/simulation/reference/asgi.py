@@ -42,7 +42,7 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CIBA = "urn:openid:params:grant-type:ciba"
 CHAT, OTHER = "chat", "talk"
-HELD, ENDED, PORTED, MACHINE, STRANGER = (f"+7916000000{digit}" for digit in range(1, 6))
+HELD, ENDED, PORTED, MACHINE, STRANGER, BARRED = (f"+7916000000{digit}" for digit in range(1, 7))
 PAIRS = {each: jwk.generate_key("EC", "P-256") for each in (CHAT, OTHER)}
 TENURE = "/kyc-tenure/v0.2/check-tenure"
 RECYCLING = "/number-recycling/v0.2/check"
@@ -81,6 +81,7 @@ def subscribers(now: datetime) -> dict[SubscriberNumber, Subscriber]:
         ENDED: SubscriberState.ENDED,
         PORTED: SubscriberState.PORTED,
         MACHINE: SubscriberState.UNDETERMINED,
+        BARRED: SubscriberState.BARRED,
     }
     return {
         SubscriberNumber(number): Subscriber(since=long_ago, state=state)

@@ -71,7 +71,7 @@ GOOD = "+79160000001,2020-01-01"
         ("84951234567,2020-01-01", "NUMBER_NOT_MOBILE"),
         ("89160000009 ext. 5,2020-01-01", "NUMBER_EXTENSION"),
         (",2020-01-01", "NUMBER_UNPARSABLE"),
-        ("89160000009,2020-01-01,gone", "active, ended, ported, undetermined"),
+        ("89160000009,2020-01-01,gone", "active, barred, ended, ported, undetermined"),
         ("89160000009,2020-01-01,active,prepaid", "PAYG, PAYM or Business"),
         ("89160000009,2020-01-01,,,x", "more than four columns"),
         ("8 916 000 00 01,2020-01-01", "stands in line 1 already"),

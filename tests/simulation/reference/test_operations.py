@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.simulation.reference.asgi import (
+    BARRED,
     CHAT,
     ENDED,
     HELD,
@@ -110,6 +111,11 @@ def test_whose_the_number_is_stands_in_token_or_body(operator):
         assert (422, code) == (reply.status_code, code_of(reply))
 
 
+def test_a_barred_line_is_held(operator):
+    """That no message goes there says nothing of whether it is a subscriber's."""
+    assert 200 == operator.tenure(BARRED).status_code
+
+
 # --- number-recycling -------------------------------------------------------------------
 
 
@@ -209,6 +215,7 @@ def test_a_number_has_five_codes_at_once(operator):
     [
         (ENDED, (403, "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED")),
         (MACHINE, (403, "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED")),
+        (BARRED, (403, "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_BLOCKED")),
         (PORTED, (404, "NOT_FOUND")),
         (STRANGER, (404, "NOT_FOUND")),
     ],

@@ -116,6 +116,8 @@ async def send_code(
     found = operator.subscribers.find(number)
     if found is None or found.state is SubscriberState.PORTED:
         raise Refusal.NOT_HERE.error()
+    if found.state is SubscriberState.BARRED:
+        raise Refusal.BLOCKED.error()
     if found.state is not SubscriberState.ACTIVE:
         raise Refusal.NO_MESSAGE.error()
     attempt = operator.phones.send(token.client.messenger, number)

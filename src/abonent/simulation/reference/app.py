@@ -16,7 +16,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
@@ -188,10 +188,13 @@ async def _body(request: Request, media_type: str) -> bytes:
         CallRefused: it is not.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            raise Refusal.TOO_LARGE.error()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST:
+                raise Refusal.TOO_LARGE.error()
+    except ClientDisconnect:
+        raise Refusal.ARGUMENT.error() from None  # nobody is there to read it
     given, *parameters = request.headers.get("content-type", "").lower().split(";")
     if given.strip() != media_type or not all(
         each.strip() in ("charset=utf-8", 'charset="utf-8"') for each in parameters
@@ -267,7 +270,7 @@ async def _controlled(
 def _check_here(request: Request) -> None:
     """Refuse who is not on this machine, and what a page in a browser here was made to send."""
     peer = "" if request.client is None else request.client.host
-    host = request.url.hostname or ""  # of a name that leads here, another machine may be the owner
+    host = request.url.hostname or ""  # of a name that leads here, somebody else may be the owner
     if not (_is_loopback(peer) and (host == "localhost" or _is_loopback(host))):
         raise Refusal.DENIED.error()
     if "origin" in request.headers:

@@ -78,7 +78,12 @@ SEND_CODE: Final = Operation(
     scope=_CODES,
     body=shapes.SendCode,
     reply=shapes.SentCode,
-    refusals=(Refusal.TOO_MANY_CODES, Refusal.NO_MESSAGE, Refusal.NOT_HERE),
+    refusals=(
+        Refusal.TOO_MANY_CODES,
+        Refusal.NO_MESSAGE,
+        Refusal.BLOCKED,
+        Refusal.NOT_HERE,
+    ),
     summary="Send a code to a number; here a tester reads it (one-time-password-sms 1.1.1)",
 )
 VALIDATE_CODE: Final = Operation(

@@ -62,6 +62,11 @@ class Refusal(Enum):
         "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_NOT_ALLOWED",
         "no message goes to this number from here",
     )
+    BLOCKED = (
+        403,
+        "ONE_TIME_PASSWORD_SMS.PHONE_NUMBER_BLOCKED",
+        "this number takes no messages",
+    )
     NOT_APPLICABLE = (422, "SERVICE_NOT_APPLICABLE", "it cannot be said of this number")
     MISSING = (422, "MISSING_IDENTIFIER", "neither the token nor the body names a number")
     UNNECESSARY = (422, "UNNECESSARY_IDENTIFIER", "the token names the number already")

@@ -56,6 +56,8 @@ class SubscriberState(Enum):
     """What the operator has to say of a number."""
 
     ACTIVE = "active"
+    BARRED = "barred"
+    """Held, and no message may go there."""
     ENDED = "ended"
     PORTED = "ported"
     """Another operator serves it now."""
@@ -65,6 +67,7 @@ class SubscriberState(Enum):
 
 _OUTCOMES: Final = {
     SubscriberState.ACTIVE: Outcome.HELD,
+    SubscriberState.BARRED: Outcome.HELD,
     SubscriberState.ENDED: Outcome.NOT_HELD,
     SubscriberState.PORTED: Outcome.NOT_OURS,
     SubscriberState.UNDETERMINED: Outcome.UNDETERMINED,
