@@ -169,7 +169,7 @@ def workers(session: nox.Session) -> None:
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Numbers, numbering plans and stored bytes that nobody wrote."""
-    install_wheel(session, "cli", "testing")
+    install_wheel(session, "cli", "http", "testing")
     session.install(*group("tests"), *group("fuzz"))
     session.run("python", "-m", "tests.fuzz", *(session.posargs or ("--seconds", "60")))
 

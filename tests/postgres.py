@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -56,6 +57,8 @@ class Server:
     def __exit__(self, *_: object) -> None:
         with suppress(subprocess.CalledProcessError):  # it may be down
             self.control("stop", "-m", "immediate")
+        with suppress(psutil.Error):  # or its library finds it half gone
+            self._server.get_postmaster_info().process.wait(10)
         self._clean_up()
 
     def _clean_up(self) -> None:

@@ -442,5 +442,8 @@ def test_a_carrier_that_is_dead_stalls_no_other_messenger():
             desk.identify(messenger, code=code)
         assert 2 == desk.move(at=START + SECOND)
         desk.sweep()
+        until = time.monotonic() + 10
+        while not carrier.told and time.monotonic() < until:
+            time.sleep(0.01)
         assert ["n"] == [messenger for messenger, _ in carrier.told]
         free.set()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import msgspec
 import pytest
 from msgspec.msgpack import decode, encode
@@ -27,6 +30,14 @@ def test_entries_are_read_as_they_were_written():
     """Events come back in their order."""
     assert EVENT_SAMPLES == decode_entry(encode_entry(EVENT_SAMPLES))
     assert () == decode_entry(encode_entry(()))
+
+
+def test_what_release_0_1_wrote_is_read_for_ever():
+    """Bytes that were kept aside read as the states and events they were written from."""
+    golden = json.loads(Path(__file__).with_name("golden-0.1.json").read_text("ascii"))
+    rows = [decode_row(bytes.fromhex(each)).state for each in golden["rows"]]
+    assert list(STATE_SAMPLES) == rows
+    assert EVENT_SAMPLES == decode_entry(bytes.fromhex(golden["entry"]))
 
 
 TAGS = {
@@ -70,7 +81,7 @@ def test_tags_and_fields_never_change():
 @pytest.mark.parametrize(
     "body",
     [b"", b"\xc1", encode([1]), encode([1, KEY, [99]]), encode([1, KEY, [8, "no instant"]])],
-    ids=str,
+    ids=["nothing", "no message", "a number", "no state", "no instant"],
 )
 def test_what_nobody_wrote_is_damage(body):
     """Bytes that are no row and no entry are refused as damaged."""

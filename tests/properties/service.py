@@ -223,6 +223,7 @@ class Service(RuleBasedStateMachine):
             },
             ask_operator_too=ask_too,
         )
+        self.wrong: list[str] = []
         self.failed: dict[tuple[str, SubscriberNumber], list[Any]] = {}
         self.unsure: dict[tuple[str, SubscriberNumber], int] = {}
         self.read: list[Entry] = []
@@ -288,7 +289,8 @@ class Service(RuleBasedStateMachine):
     def performing(self, kind: EffectKind, name: str) -> None:
         if self.focus in ("", "I8"):
             owed = {each for kept in self.world.rows() for each in _owed(kept)}
-            assert (kind, name) in owed, f"I8: {kind.value} is performed though it is not owed"
+            if (kind, name) not in owed:  # the engine would take what is raised here for a fault
+                self.wrong.append(f"I8: {kind.value} is performed though it is not owed")
 
     # --- users -------------------------------------------------------------------------
 
@@ -456,6 +458,7 @@ class Service(RuleBasedStateMachine):
             report = self.identifier.replay()
             assert report.ok, f"I7: {report.differing}"
         if self.focus in ("", "I8"):
+            assert [] == self.wrong
             self.check_debts()
         if self.focus in ("", "I9"):
             self.check_secrets()

@@ -175,7 +175,8 @@ class OperatorDesk(Driver):
         question again gets the same answer.
 
         Args:
-            query: `messenger` is who asks, as whoever calls this has authenticated them.
+            query: `messenger` is who asks, as whoever calls this has authenticated them. `due` and
+                `opaque` are the messenger's own affair.
             received_at: when it arrived, by our clock; None for now.
 
         Raises:
