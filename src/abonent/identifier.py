@@ -350,6 +350,9 @@ class Identifier(Driver):
             yield from page
 
     def replay(self) -> ReplayReport:
-        """Replay the journal and compare it with every stored record."""
+        """Replay the journal and compare it with every stored record.
+
+        While others write, what they have just changed may be among the differing: ask again.
+        """
         self._loop.commits.flush()
         return self._feed.replay()

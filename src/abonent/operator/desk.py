@@ -250,7 +250,10 @@ class OperatorDesk(Driver):
         return (each for file in self._books.pages() for each in kept_records(file, messenger))
 
     def replay(self) -> ReplayReport:
-        """Replay the journal and compare it with every stored row."""
+        """Replay the journal and compare it with every stored row.
+
+        While others write, what they have just changed may be among the differing: ask again.
+        """
         self._commits.check()
         return self._books.replay()
 
