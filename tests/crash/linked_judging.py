@@ -88,13 +88,13 @@ class _Nobody:
     features = GatewayFeatures()
 
     def holds(self, number: SubscriberNumber) -> Holding:
-        raise NotImplementedError
+        raise NotImplementedError  # who only reads a desk asks nobody and tells nobody
 
     def deliver(self, messenger: str, notice: Notice) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # who only reads a desk asks nobody and tells nobody
 
     def deliver_answer(self, messenger: str, answer: LateAnswer) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # who only reads a desk asks nobody and tells nobody
 
 
 def desk_at(place: Place) -> OperatorDesk:

@@ -209,7 +209,7 @@ def operate(place: Place, seed: int, wrong: Wrong | None, tell: Callable[[Messag
     listener = listening("127.0.0.1", place.operator_port)
     operator = ReferenceOperator(setup_of(place, seed))
     if wrong is Wrong.LOSES_RECORDS:
-        operator.desk = _LosesRecords(operator.desk)  # type: ignore[assignment]
+        operator.desk = _LosesRecords(operator.desk)  # type: ignore[assignment]  # it has what is called
     serve(app_of(operator), listener, lambda: tell(Mark("open")))
     tell(Mark("closed"))
 

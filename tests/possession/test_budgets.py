@@ -214,6 +214,14 @@ def test_a_range_is_what_begins_alike(digits, together):
     assert 3 == admitted(limiter, N2)
 
 
+def test_no_range_is_one_number():
+    """A counter is never dropped, and is not to tell of a person for ever: two digits are left."""
+    limiter = budgets(by_range=SendBudget(limit=1), range_digits=14)
+    assert 1 == admitted(limiter, SubscriberNumber("+79161234500"))
+    assert 0 == admitted(limiter, SubscriberNumber("+79161234599"))
+    assert 1 == admitted(limiter, SubscriberNumber("+79161234600"))
+
+
 def test_who_is_refused_for_the_range_takes_nothing_of_the_rest():
     """A range that is pumped does not eat up the budget of all."""
     limiter = budgets(by_range=SendBudget(limit=3), in_all=SendBudget(limit=10))
@@ -227,9 +235,9 @@ def test_who_is_refused_for_the_range_takes_nothing_of_the_rest():
 
 def test_many_ranges_take_little_memory():
     """A process remembers a range for as long as it has something of it."""
-    limiter = budgets(by_range=SendBudget(limit=1), range_digits=11)
+    limiter = budgets(by_range=SendBudget(limit=1), range_digits=9)
     for each in range(5000):
-        assert limiter.admit(SubscriberNumber(f"+7916{each:07d}"), START) is None
+        assert limiter.admit(SubscriberNumber(f"+7916{each:05d}00"), START) is None
     assert len(limiter._shares) < 4200
     assert 0 == admitted(limiter, SubscriberNumber("+79160000000"))  # the store knows
 

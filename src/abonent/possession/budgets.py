@@ -115,7 +115,8 @@ class SendBudgets:
             the identifier's. It is not closed.
         keys: the root keys.
         by_range: the budget of each range, or None.
-        range_digits: how many digits, country code included, make a range, 1 to 14.
+        range_digits: how many digits, country code included, make a range, 1 to 14; never the last
+            two of a number, so that a range has a hundred numbers at least.
         in_all: the budget of the messenger, or None.
         fuse: where this is reached no code is sent any more, until a person has looked and calls
             `mend`; or None. It should be what no good day comes near.
@@ -197,7 +198,9 @@ class SendBudgets:
     def _counters(self, number: SubscriberNumber) -> tuple[_Counter, ...]:
         if self._by_range is None:
             return self._fixed
-        name = f"range {number.e164[1 : 1 + self._digits]}"
+        digits = number.e164[1:]
+        # A counter outlives everybody, so that no range is as narrow as one person.
+        name = f"range {digits[: min(self._digits, len(digits) - 2)]}"
         return (*self._fixed, _Counter(name, self._by_range))
 
     def _take(self, counter: _Counter, at: datetime) -> Unsendable | None:
