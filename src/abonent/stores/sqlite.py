@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -24,6 +24,8 @@ from abonent.errors import IdentifierClosed, InvalidValue, StoreUnavailable, Use
 from abonent.ports import Entry, Record, StorageFeatures, Unit
 from abonent.stores.batches import Batch, Name, aliases_judged, keys_put
 from abonent.stores.sqlite_file import (
+    Compacted,
+    compact,
     connect,
     create,
     grow_log,
@@ -237,6 +239,28 @@ class SqliteStorage:
             return [key for _, _, key in ripe]
 
         return self._write(work)
+
+    @_guarded
+    def compact(self) -> Compacted:
+        """Leave no byte of what was deleted or replaced in file, log or index; after `forget`.
+
+        The file is written anew, without what is free in it, and its log is emptied. Others may use
+        the store meanwhile: who writes waits, and where one of them still reads what was there
+        before, it says so. It takes room for another copy of the file, and as long as copying it.
+
+        Raises:
+            StoreUnavailable: others kept the store for all of `busy_timeout`. What is stored is
+                whole; old bytes may be left, so try again.
+            StoreFull: there is no room for the copy.
+        """
+        with ExitStack() as held:
+            for lock in (self._for_short.lock, self._for_long.lock, self._lock):
+                if not lock.acquire(timeout=self._patience):
+                    raise StoreUnavailable("other threads kept the store")
+                held.callback(lock.release)
+            self._check_usable()
+            self._log_grown = False  # it is emptied here, and grows again with the next commit
+            return compact(self._writer, self._path)
 
     def close(self) -> None:
         """Release the connections. In a forked child nothing is: they are the parent's."""
