@@ -155,7 +155,11 @@ def test_a_folder_is_rebuilt(place, capsys):
 def test_the_journal_is_compared(place, capsys):
     """With a folder, one's own database can be compared; a change in it is named."""
     publish(capsys)
-    assert 0 == verify(capsys, "log", "--journal", TARGET)[0]
+    status, shown = verify(capsys, "log", "--journal", TARGET)
+    assert (0, f"its first {shown['size']} entries are as they were logged") == (
+        status,
+        shown["journal"],
+    )
     with sqlite3.connect(place / "users.db") as connection:
         connection.execute("UPDATE journal SET body = zeroblob(40) WHERE cursor = 3")
     connection.close()
@@ -230,7 +234,13 @@ def test_what_is_wrong_with_the_rest(place, capsys):
         assert 1 == status
         assert said in err
     prove(capsys, TARGET, "--entry", "1")
-    assert 4 == verify(capsys, "proof", "--opening", "nothing")[0]
+    status, shown = verify(capsys, "proof", "--opening", "nothing")
+    assert (1, "file", "nothing") == (status, shown["finding"], shown["where"])
+    status, shown = told(capsys, "verify", "proof", "--key", "nothing")
+    assert (1, "file", "nothing") == (status, shown["finding"], shown["where"])
+    status, _, err = audit(capsys, "verify", "proof", "--key", "log.key")
+    assert 4 == status
+    assert "this is the private key" in err
     prove(capsys, TARGET, "--user", "alice", "--opening", "opening")
     prove(capsys, TARGET, "--user", "boris")
     status, shown = verify(capsys, "proof", "--opening", "opening")
