@@ -121,3 +121,15 @@ def test_codes_to_a_number_are_used_up_by_whoever_claims_it(life: Rehearsal) -> 
     with pytest.raises(TooManySends):
         life.claimed("new-phone-of-alice", ALICE)
     assert life.identifier.gate("alice")
+
+
+def test_a_clock_that_is_set_back_keeps_a_gate_open_for_longer(life: Rehearsal) -> None:
+    """What closes at an instant closes by this clock; what was closed by a notice stays closed."""
+    life.identified("boris", BORIS)
+    life.end_subscription("alice", kind=NoticeKind.PORTED)
+    life.end_subscription("boris")
+    life.clock.advance(timedelta(minutes=15))
+    life.clock.advance(timedelta(hours=-1))
+    life.clock.advance(timedelta(minutes=15))
+    assert life.identifier.gate("alice")
+    assert not life.identifier.gate("boris")
