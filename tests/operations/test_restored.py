@@ -20,10 +20,12 @@ from abonent import (
     NoticeKind,
     OneTimeCode,
     OneTimeCodes,
+    Reason,
     SqliteStorage,
     Status,
     SubscriberNumber,
 )
+from abonent.errors import StoreFull
 from abonent.simulation import SimulatedClock, SimulatedOperator, SimulatedRouter, SimulatedSender
 
 ALICE, BORIS, CAROL = (SubscriberNumber(f"+7916000000{each}") for each in (1, 2, 3))
@@ -182,3 +184,39 @@ def test_what_fell_due_meanwhile_is_settled_by_the_first_sweep(life):
     assert not life.identifier.gate("alice")
     life.identifier.sweep()
     assert Status.NOT_PASSED is life.identifier.standing("alice").status
+
+
+def test_a_key_that_is_lost(life):
+    """With another key nobody is found, no gate is open, and no row is written over."""
+    life.identify("alice", ALICE)
+    life.identifier.receive(life.ended())
+    life.identify("boris", BORIS)
+    life.clock.advance(timedelta(hours=1))
+    life.copy()
+    life.keys = MemoryKeys.random("k2")
+    before = bodies(life.folder / "copy.db")
+    life.put_back()
+    for user in ("alice", "boris"):
+        gate = life.identifier.gate(user)
+        assert (False, Reason.NOT_IDENTIFIED) == (gate.open, gate.reason)
+    assert 1 <= life.identifier.sweep().failed
+    assert before == bodies(life.folder / "copy.db")
+
+
+def test_a_store_that_cannot_be_written_takes_no_notice(life, monkeypatch):
+    """The gate stays as it is, and whoever gives the notice is told to try again."""
+    life.identify("alice", ALICE)
+    storage = life.identifier._engine.archive.storage
+
+    def full(_):
+        raise StoreFull("there is no room to write")
+
+    monkeypatch.setattr(storage, "commit", full)
+    with pytest.raises(StoreFull):
+        life.identifier.receive(life.ended())
+    assert life.identifier.gate("alice")
+
+
+def bodies(file):
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT id, body FROM record ORDER BY id").fetchall()
