@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -122,6 +123,14 @@ def test_in_words(place, capsys):
     assert (0, "") == (status, err)
     assert "ok: True\n" in out
     assert "entries: cursor 1, number 1\n" in out
+    assert 0 == prove(capsys, TARGET, "--user", "alice", "--opening", "opening")[0]
+    line = ["verify", "proof", "--key", vkey, "--opening", "opening"]
+    _, out, _ = audit(capsys, *line)
+    assert re.search(r"^history: 20[0-9T:.+-]*, claims a number$", out, re.MULTILINE)
+    assert "whole: True\n" in out
+    status, out, _ = audit(capsys, "verify", "log", "--key", vkey)
+    assert 0 == status
+    assert not re.search("^(whole|extends|entries|history)", out, re.MULTILINE)
 
 
 def test_the_growth_of_a_log(place, capsys):

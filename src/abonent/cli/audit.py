@@ -388,5 +388,9 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
             continue  # nothing was said of it
         several = cast("list[dict[str, Any]]", value) if isinstance(value, list) else [{"": value}]
         for each in several:
-            parts = [f"{key} {what}".strip() for key, what in each.items()]
+            parts = [f"{_NAMED.get(key, key)} {what}".strip() for key, what in each.items()]
             typer.echo(f"{name}: {', '.join(parts)}")
+
+
+_NAMED: Final = {"at": "", "what": ""}
+"""What needs no name before it: an instant, and a sentence."""
