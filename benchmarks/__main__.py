@@ -21,6 +21,7 @@ from pathlib import Path
 from abonent import SqliteStorage
 from abonent.ports import Storage
 from benchmarks import (
+    audited,
     core_step,
     deadlines,
     figures,
@@ -52,13 +53,14 @@ class Run:
         """How many, in a run of this scale."""
         return max(64, int(full * self.scale))
 
-    def round(self, folder: Path) -> None:
+    def round(self, folder: Path, turn: int) -> None:
         """All that is repeated."""
         sqlite = self._sqlite(folder)
         postgres = self._postgres()
         self._peers("sqlite", sqlite[0], sqlite[1], self._on_sqlite(folder))
         self._peers("postgres", postgres[0], postgres[1], self._on_postgres())
         self._gates(folder)
+        self._saw(**audited.ratios(self.count(6400), turn))
         command, event = core_step.microseconds(self.count(2000))
         self._saw(core_command_us=command, core_step_us=event)
         self._saw(world_steps_per_s=worlds.steps_per_second(max(2, int(10 * self.scale))))
@@ -205,7 +207,7 @@ def measure(*, quick: bool) -> dict[str, float]:
         for turn in range(rounds):
             began = time.monotonic()
             with tempfile.TemporaryDirectory() as name:
-                run.round(Path(name))
+                run.round(Path(name), turn)
             print(f"round {turn + 1} of {rounds}: {time.monotonic() - began:.0f} s", flush=True)
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as name:

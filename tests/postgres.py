@@ -114,10 +114,10 @@ class Server:
         self._run(program, arguments, bin_path=self._server.bin_path, user=self._server.system_user)
 
 
-class Standby(Server):
-    """A copy of another server, which it follows until it is promoted."""
+class Copy(Server):
+    """A server on a base backup of another one: as that was when it is made."""
 
-    def __init__(self, primary: Server) -> None:
+    def __init__(self, primary: Server, *more: str) -> None:
         self._run, self._server = primary._run, primary._server
         self._place = tempfile.TemporaryDirectory(prefix="postgres-")
         self.folder = Path(self._place.name) / "server"
@@ -125,11 +125,10 @@ class Standby(Server):
         os.chown(self.folder, primary.folder.stat().st_uid, -1)
         Path(self._place.name).chmod(0o755)
         self._conninfo = make_conninfo(primary.conninfo, host=str(self.folder))
-        where = ("-D", str(self.folder), "-d", primary.conninfo, "-R", "-c", "fast")
+        where = ("-D", str(self.folder), "-d", primary.conninfo, "-c", "fast", *more)
         self.execute("pg_basebackup", *where)
         for each in ("log", ".handle_pids.json", ".s.PGSQL.5432.lock"):  # the other's own
             (self.folder / each).unlink(missing_ok=True)
-        self.start()
 
     @property
     def conninfo(self) -> str:
@@ -137,6 +136,21 @@ class Standby(Server):
 
     def _clean_up(self) -> None:
         self._place.cleanup()
+
+    def recover(self, log: Path) -> None:
+        """Have it start by playing what the other wrote since, as far as it is in a folder."""
+        settings = self.folder / "postgresql.auto.conf"
+        with settings.open("a", encoding="utf-8") as file:
+            file.write(f'restore_command = \'cp "{log}/%f" "%p"\'\n')
+        (self.folder / "recovery.signal").touch()
+
+
+class Standby(Copy):
+    """A copy of another server, which it follows until it is promoted."""
+
+    def __init__(self, primary: Server) -> None:
+        super().__init__(primary, "-R")
+        self.start()
 
     def promote(self) -> None:
         """Have it take writes from now on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Fault(Enum):
@@ -546,8 +546,14 @@ class EvidenceError(AbonentError):
     def __init__(self, message: str, *, finding: str, where: str = "") -> None:
         place = f"{finding}, {where}" if where else finding
         super().__init__(f"{message} ({place})")
+        self.message = message
         self.finding = finding
         self.where = where
+
+    def inside(self, file: str) -> Self:
+        """Return the same, found in a file of this name, for whoever was given several."""
+        where = f"{file}, {self.where}" if self.where else file
+        return type(self)(self.message, finding=self.finding, where=where)
 
 
 class EvidenceTampered(EvidenceError):

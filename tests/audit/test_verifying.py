@@ -228,7 +228,7 @@ TAMPERINGS = {
     "a tile is huge": (
         "folder",
         lambda case: os.truncate(case.folder / TILE, 1 << 40),
-        (EvidenceDamaged, "too_long", "000"),
+        (EvidenceDamaged, "too_long", TILE),
     ),
     "a tile is missing": (
         "folder",
@@ -238,7 +238,7 @@ TAMPERINGS = {
     "a tile is a folder": (
         "folder",
         lambda case: [(case.folder / TILE).unlink(), (case.folder / TILE).mkdir()],
-        (EvidenceUnavailable, "file", "000"),
+        (EvidenceUnavailable, "file", TILE),
     ),
     "the checkpoint is missing": (
         "folder",
@@ -248,17 +248,17 @@ TAMPERINGS = {
     "the checkpoint's size was changed": (
         "folder",
         lambda case: rewrite(case.folder / "checkpoint", at(1, b"299")),
-        (EvidenceTampered, "signature", "line 5"),
+        (EvidenceTampered, "signature", "checkpoint, line 5"),
     ),
     "the checkpoint was forged": (
         "folder",
         lambda case: rewrite(case.folder / "checkpoint", at(2, b64encode(bytes(32)))),
-        (EvidenceTampered, "signature", "line 5"),
+        (EvidenceTampered, "signature", "checkpoint, line 5"),
     ),
     "the checkpoint is another log's": (
         "folder",
         other_log,
-        (EvidenceForeign, "other_key", ""),
+        (EvidenceForeign, "other_key", "checkpoint"),
     ),
     "the history was rewritten and signed": (
         "folder",
@@ -273,7 +273,27 @@ TAMPERINGS = {
     "the checkpoint came by a system with other line ends": (
         "folder",
         lambda case: rewrite(case.folder / "checkpoint", lambda data: data.replace(b"\n", b"\r\n")),
-        (EvidenceDamaged, "carriage_return", "line 1"),
+        (EvidenceDamaged, "carriage_return", "checkpoint, line 1"),
+    ),
+    "a hash in a tile above was changed": (
+        "folder",
+        lambda case: rewrite(case.folder / "tile/1/000.p/1", lambda data: bytes(32)),
+        (EvidenceTampered, "root", f"size {SIZE}"),
+    ),
+    "an editor has marked the checkpoint": (
+        "folder",
+        lambda case: rewrite(case.folder / "checkpoint", lambda data: b"\xef\xbb\xbf" + data),
+        (EvidenceDamaged, "control_character", "checkpoint, line 1"),
+    ),
+    "an editor has marked the proof": (
+        "entry",
+        lambda case: rewrite(case.entry, lambda data: b"\xef\xbb\xbf" + data),
+        (EvidenceDamaged, "proof", "line 1"),
+    ),
+    "something stands before the proof": (
+        "entry",
+        lambda case: rewrite(case.entry, lambda data: b"Here is your proof:\n\n" + data),
+        (EvidenceDamaged, "proof", "line 1"),
     ),
     "the entry was changed": (
         "entry",
@@ -446,7 +466,7 @@ TAMPERINGS = {
     "the older checkpoint is another log's": (
         "growth",
         lambda case: [other_log(case), shutil.copy(case.folder / "checkpoint", case.since)],
-        (EvidenceForeign, "other_key", ""),
+        (EvidenceForeign, "other_key", "since"),
     ),
     "the older checkpoint is not there": (
         "growth",
@@ -476,11 +496,13 @@ def test_each_tampering_is_named(shown, tmp_path, name):
     assert expected == refusal(case, which)
 
 
-@pytest.mark.parametrize("which", ["folder", "entry", "growth"])
-def test_a_wrong_key(shown, tmp_path, which):
+@pytest.mark.parametrize(
+    ("which", "where"), [("folder", "since"), ("entry", ""), ("growth", "since")]
+)
+def test_a_wrong_key(shown, tmp_path, which, where):
     """A key that did not sign is told from one whose signature was forged."""
     key = create_key(tmp_path / "k", NAME)
-    assert (EvidenceForeign, "other_key", "") == refusal(shown, which, key)
+    assert (EvidenceForeign, "other_key", where) == refusal(shown, which, key)
 
 
 def test_two_checkpoints_of_one_size(shown, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -122,6 +123,14 @@ def test_in_words(place, capsys):
     assert (0, "") == (status, err)
     assert "ok: True\n" in out
     assert "entries: cursor 1, number 1\n" in out
+    assert 0 == prove(capsys, TARGET, "--user", "alice", "--opening", "opening")[0]
+    line = ["verify", "proof", "--key", vkey, "--opening", "opening"]
+    _, out, _ = audit(capsys, *line)
+    assert re.search(r"^history: 20[0-9T:.+-]*, claims a number$", out, re.MULTILINE)
+    assert "whole: True\n" in out
+    status, out, _ = audit(capsys, "verify", "log", "--key", vkey)
+    assert 0 == status
+    assert not re.search("^(whole|extends|entries|history)", out, re.MULTILINE)
 
 
 def test_the_growth_of_a_log(place, capsys):
@@ -155,7 +164,11 @@ def test_a_folder_is_rebuilt(place, capsys):
 def test_the_journal_is_compared(place, capsys):
     """With a folder, one's own database can be compared; a change in it is named."""
     publish(capsys)
-    assert 0 == verify(capsys, "log", "--journal", TARGET)[0]
+    status, shown = verify(capsys, "log", "--journal", TARGET)
+    assert (0, f"its first {shown['size']} entries are as they were logged") == (
+        status,
+        shown["journal"],
+    )
     with sqlite3.connect(place / "users.db") as connection:
         connection.execute("UPDATE journal SET body = zeroblob(40) WHERE cursor = 3")
     connection.close()
@@ -230,7 +243,13 @@ def test_what_is_wrong_with_the_rest(place, capsys):
         assert 1 == status
         assert said in err
     prove(capsys, TARGET, "--entry", "1")
-    assert 4 == verify(capsys, "proof", "--opening", "nothing")[0]
+    status, shown = verify(capsys, "proof", "--opening", "nothing")
+    assert (1, "file", "nothing") == (status, shown["finding"], shown["where"])
+    status, shown = told(capsys, "verify", "proof", "--key", "nothing")
+    assert (1, "file", "nothing") == (status, shown["finding"], shown["where"])
+    status, _, err = audit(capsys, "verify", "proof", "--key", "log.key")
+    assert 4 == status
+    assert "this is the private key" in err
     prove(capsys, TARGET, "--user", "alice", "--opening", "opening")
     prove(capsys, TARGET, "--user", "boris")
     status, shown = verify(capsys, "proof", "--opening", "opening")

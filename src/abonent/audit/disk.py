@@ -14,7 +14,7 @@ from abonent.errors import EvidenceDamaged, EvidenceUnavailable
 
 
 @contextmanager
-def reached(path: Path) -> Generator[None]:
+def reached(path: Path, name: str = "") -> Generator[None]:
     """Say by name that the system would not do something with a file.
 
     Raises:
@@ -24,26 +24,27 @@ def reached(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         message = f"a file of the log cannot be used: {error.strerror}"
-        raise EvidenceUnavailable(message, finding="file", where=path.name) from None
+        raise EvidenceUnavailable(message, finding="file", where=name or path.name) from None
 
 
-def read(path: Path, longest: int) -> bytes | None:
-    """Return what is in a file, None where there is none.
+def read(path: Path, longest: int, name: str = "") -> bytes | None:
+    """Return what is in a file, None where there is none. `name` is what it is called in errors.
 
     Raises:
         EvidenceDamaged: it is longer than that; no more of it is read.
         EvidenceUnavailable: it cannot be read, or is no file.
     """
-    with reached(path):
+    name = name or path.name
+    with reached(path, name):
         if not path.exists():
             return None
         if not path.is_file():  # reading it might never end
-            raise EvidenceUnavailable("this is no file", finding="file", where=path.name)
+            raise EvidenceUnavailable("this is no file", finding="file", where=name)
         with path.open("rb") as file:
             found = file.read(longest + 1)
     if len(found) > longest:
         message = f"the file is longer than {longest} bytes"
-        raise EvidenceDamaged(message, finding="too_long", where=path.name)
+        raise EvidenceDamaged(message, finding="too_long", where=name)
     return found
 
 

@@ -41,7 +41,7 @@ class Published:
             message = "there is no checkpoint in the folder"
             raise EvidenceUnavailable(message, finding="file", where="checkpoint")
         self.note = note
-        self.checkpoint = Checkpoint.open(note, key)
+        self.checkpoint = Checkpoint.open(note, key, "checkpoint")
         self.tiles = Tiles(folder, self.checkpoint.size)
 
     def prove(self, entry: Entry) -> EntryProof:

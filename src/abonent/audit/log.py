@@ -91,7 +91,7 @@ class Log:
         note, last = read(self.folder / "checkpoint", LONGEST), self.signer.last
         if note is None:
             return None
-        found = Checkpoint.open(note, self.signer.key)
+        found = Checkpoint.open(note, self.signer.key, "checkpoint")
         if last is None or found.size > last.size:
             message = "the key's memory is older than what the key has signed"
             raise LogRolledBack(message, finding="memory_behind", where=self.signer.memory.name)
@@ -128,7 +128,7 @@ class Log:
             leaves = hashed(entries, after)
             if after < size:
                 if not leaves:
-                    raise _behind("journal", after, size)
+                    raise _behind("journal", _end(storage, space, after), size)
                 if leaves.pop(0) != self._tail:
                     message = "the last entry that was logged is another one by now"
                     raise EvidenceTampered(message, finding="row_changed", where=f"cursor {size}")
@@ -166,6 +166,18 @@ def hashed(entries: list[Entry], after: int) -> list[bytes]:
             raise EvidenceTampered(message, finding="row_deleted", where=f"cursor {cursor}")
         leaves.append(leaf_hash(leaf_data(entry, cursor)))
     return leaves
+
+
+def _end(storage: Storage, space: str, most: int) -> int:
+    """Return the cursor of the last entry, which is known to be at most so great."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if storage.journal(space, middle - 1, 1):
+            least = middle
+        else:
+            most = middle - 1
+    return least
 
 
 def _behind(what: str, size: int, signed: int) -> LogRolledBack:

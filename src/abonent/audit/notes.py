@@ -16,7 +16,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from abonent.audit.tree import HASH
-from abonent.errors import EvidenceDamaged, EvidenceForeign, EvidenceTampered, InvalidValue
+from abonent.errors import (
+    EvidenceDamaged,
+    EvidenceError,
+    EvidenceForeign,
+    EvidenceTampered,
+    InvalidValue,
+)
 
 LONGEST: Final = 1 << 20
 """Bytes of a note: room for many witnesses, with signatures of the long kinds too."""
@@ -24,6 +30,7 @@ _MOST_SIGNATURES: Final = 64
 _ED25519: Final = b"\x01"
 _DASH: Final = "\N{EM DASH} "
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -75,6 +82,9 @@ def text_from(data: bytes, longest: int) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise EvidenceDamaged("the file is not text in UTF-8", finding="not_text") from None
+    if text.startswith(_MARK):
+        message = "an editor has put a mark before the text"
+        raise EvidenceDamaged(message, finding="control_character", where="line 1")
     if found := _CONTROL.search(text):
         line = f"line {text.count(chr(10), 0, found.start()) + 1}"
         name = "carriage_return" if found[0] == "\r" else "control_character"
@@ -117,6 +127,9 @@ class VerifierKey:
         Raises:
             EvidenceDamaged: it is none, or not of Ed25519.
         """
+        if text.startswith("PRIVATE+KEY+"):
+            message = "this is the private key: give the public part, and this to nobody"
+            raise EvidenceDamaged(message, finding="key")
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         raw = from64(encoded, "the key", length=1 + HASH)
@@ -205,12 +218,21 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{to64(self.root)}\n"
 
     @classmethod
-    def open(cls, note: bytes, key: VerifierKey) -> Checkpoint:
+    def open(cls, note: bytes, key: VerifierKey, file: str = "") -> Checkpoint:
         """Read a checkpoint that this key has signed as the log of its name.
+
+        `file` is where it comes from, where that has to be told.
 
         Raises:
             EvidenceDamaged, EvidenceForeign, EvidenceTampered: as for notes; or another log's.
         """
+        try:
+            return cls._read(note, key)
+        except EvidenceError as error:
+            raise (error.inside(file) if file else error) from None
+
+    @classmethod
+    def _read(cls, note: bytes, key: VerifierKey) -> Checkpoint:
         origin, *rest = opened(note, key)[:-1].split("\n")
         if origin != key.name:
             raise EvidenceForeign("it is about another log", finding="other_log", where="line 1")

@@ -85,10 +85,13 @@ class Signer:
         try:
             self._private, self.key = _parsed(self._file)
             self.note = read(self.memory, LONGEST)
-            self.last = None if self.note is None else Checkpoint.open(self.note, self.key)
+            self.last = None if self.note is None else self._remembered(self.note)
         except BaseException:
             self.close()
             raise
+
+    def _remembered(self, note: bytes) -> Checkpoint:
+        return Checkpoint.open(note, self.key, self.memory.name)
 
     def __repr__(self) -> str:
         return f"Signer({self.key.name!r})"

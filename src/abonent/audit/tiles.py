@@ -59,11 +59,11 @@ class Tiles:
         """
         width = self.width(level, index)
         path = tile_path(level, index, width)
-        data = read(self.folder / path, WIDTH * HASH)
+        data = read(self.folder / path, WIDTH * HASH, path)
         whole = width
         if data is None and width < WIDTH:  # the full one may be there already, and begins with it
             path, whole = tile_path(level, index), WIDTH
-            data = read(self.folder / path, WIDTH * HASH)
+            data = read(self.folder / path, WIDTH * HASH, path)
         if data is None:
             raise EvidenceDamaged("a tile is missing", finding="tile_missing", where=path)
         if len(data) != whole * HASH:

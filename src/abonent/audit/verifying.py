@@ -27,7 +27,7 @@ from abonent.audit.tree import (
     root_of,
     span,
 )
-from abonent.errors import EvidenceTampered, EvidenceUnavailable, InvalidValue
+from abonent.errors import EvidenceDamaged, EvidenceTampered, EvidenceUnavailable, InvalidValue
 
 
 @frozen(kw_only=True)
@@ -64,6 +64,9 @@ def verify(path: Path, key: VerifierKey, since: Checkpoint | None = None) -> Pro
     if data.startswith(EXTENSION.encode()):
         return verify_extension(data, key, since)
     entries = data.startswith(ENTRY.encode())
+    if not entries and ENTRY.encode() in data:
+        message = "something stands before the proof"
+        raise EvidenceDamaged(message, finding="proof", where="line 1")
     proven = verify_entries(data, key) if entries else Proven(checkpoint=Checkpoint.open(data, key))
     if since is None:
         return proven
@@ -76,7 +79,7 @@ def checkpoint_in(path: Path, key: VerifierKey) -> Checkpoint:
     if data is None:
         message = "there is no such checkpoint"
         raise EvidenceUnavailable(message, finding="file", where=path.name)
-    return Checkpoint.open(data, key)
+    return Checkpoint.open(data, key, path.name)
 
 
 def _same(proven: Proven, since: Checkpoint) -> Proven:
@@ -176,16 +179,17 @@ def verify_folder(folder: Path, key: VerifierKey, since: Checkpoint | None = Non
     """
     checkpoint = checkpoint_in(folder / "checkpoint", key)
     tiles = Tiles(folder, checkpoint.size)
-    for level in range(tiles.levels()):
+    # From above: what a tile is compared with holds already, so that the right one is named.
+    if span(tiles.node, 0, checkpoint.size) != checkpoint.root:
+        message = "the tiles at the right edge do not give the signed root"
+        raise EvidenceTampered(message, finding="root", where=f"size {checkpoint.size}")
+    for level in reversed(range(tiles.levels())):
         for index in range(-(-(checkpoint.size >> 8 * level) // WIDTH)):
             tile = tiles.tile(level, index)
             if len(tile) == WIDTH and root_of(tile) != tiles.node(8 * (level + 1), index):
                 above = tile_path(level + 1, index // WIDTH, tiles.width(level + 1, index // WIDTH))
                 message = f"a tile does not give the hash that {above} has for it"
                 raise EvidenceTampered(message, finding="tile", where=tile_path(level, index))
-    if span(tiles.node, 0, checkpoint.size) != checkpoint.root:
-        message = "the tiles do not give the signed root"
-        raise EvidenceTampered(message, finding="root", where=f"size {checkpoint.size}")
     if since is None:
         return Proven(checkpoint=checkpoint)
     if since.size > checkpoint.size:

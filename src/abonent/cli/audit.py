@@ -23,6 +23,7 @@ from abonent.errors import (
     EvidenceError,
     EvidenceForeign,
     EvidenceTampered,
+    EvidenceUnavailable,
 )
 
 if TYPE_CHECKING:
@@ -281,6 +282,7 @@ def verify(
             told["history"] = _history(proven, _opening(opening), numbers)
         if journal is not None:
             _compare(path, proven.checkpoint, journal)
+            told["journal"] = f"its first {proven.checkpoint.size} entries are as they were logged"
         _tell(told, as_json)
 
 
@@ -317,18 +319,26 @@ def _archive(target: str) -> Generator[Archive]:
 
 
 def _public(text: str) -> VerifierKey:
-    from abonent.audit.disk import read
     from abonent.audit.notes import LONGEST, VerifierKey
 
-    data = None if text.count("+") > 1 and "\n" not in text else read(Path(text), LONGEST)
-    return VerifierKey.parse(text if data is None else data.decode("utf-8", "replace"))
+    if text.count("+") > 1 and "\n" not in text:
+        return VerifierKey.parse(text)
+    return VerifierKey.parse(_read(Path(text), LONGEST).decode("utf-8", "replace"))
 
 
 def _opening(path: Path) -> Opening:
-    from abonent.audit.disk import read
     from abonent.audit.leaves import Opening
 
-    return Opening.parse(read(path, 1024) or b"")
+    return Opening.parse(_read(path, 1024))
+
+
+def _read(path: Path, longest: int) -> bytes:
+    from abonent.audit.disk import read
+
+    data = read(path, longest)
+    if data is None:
+        raise EvidenceUnavailable("there is no such file", finding="file", where=path.name)
+    return data
 
 
 def _checkpoint(made: Checkpoint) -> dict[str, Any]:
@@ -374,7 +384,13 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(told))
         return
     for name, value in told.items():
+        if value is None or (name == "whole" and not told["entries"]):
+            continue  # nothing was said of it
         several = cast("list[dict[str, Any]]", value) if isinstance(value, list) else [{"": value}]
         for each in several:
-            parts = [f"{key} {what}".strip() for key, what in each.items()]
+            parts = [f"{_NAMED.get(key, key)} {what}".strip() for key, what in each.items()]
             typer.echo(f"{name}: {', '.join(parts)}")
+
+
+_NAMED: Final = {"at": "", "what": ""}
+"""What needs no name before it: an instant, and a sentence."""

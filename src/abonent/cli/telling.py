@@ -102,6 +102,7 @@ _ATTEMPTS: Final = {
     EffectKind.WITHDRAW: "having the record withdrawn",
 }
 _PLAINLY: Final = {
+    "AttemptStarted": "a try is begun",
     "CodeIssued": "a code is issued",
     "CodeSent": "the code is sent",
     "CodeExpired": "the code is not valid any more",
