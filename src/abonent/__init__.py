@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
     from abonent.identifier import Identifier
+    from abonent.keys import EnvironmentKeys, FileKeys, MemoryKeys, WrappedKeys
     from abonent.ports import LateAnswer, Notice, OneTimeCode
     from abonent.possession import AsyncOneTimeCodes, OneTimeCodes, SendBudget, SendBudgets
     from abonent.possession.delivery import DeliveryState
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     )
     from abonent.possession.texts import CodeTexts
     from abonent.routing import NumberingPlan
-    from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
     from abonent.watch import FeedState, FeedWatch, WatchedFeed
 
@@ -112,6 +112,7 @@ __all__ = [
     "SweepReport",
     "SystemClock",
     "WatchedFeed",
+    "WrappedKeys",
     "parse_number",
     "rules_in_force",
 ]
@@ -132,12 +133,12 @@ _HOMES = {
     "DRAFT_2017": "abonent.core.rules",
     "DeclaredUser": "abonent.engine.importing",
     "DeliveryState": "abonent.possession.delivery",
-    "EnvironmentKeys": "abonent.sealing",
+    "EnvironmentKeys": "abonent.keys",
     "FallbackSender": "abonent.possession.fallback",
     "FallbackTimes": "abonent.possession.fallback",
     "FeedState": "abonent.watch",
     "FeedWatch": "abonent.watch",
-    "FileKeys": "abonent.sealing",
+    "FileKeys": "abonent.keys",
     "Gate": "abonent.core.owed",
     "GateCache": "abonent.gates",
     "GateChanged": "abonent.feed",
@@ -146,7 +147,7 @@ _HOMES = {
     "Ignored": "abonent.core.events",
     "ImportReport": "abonent.engine.importing",
     "LateAnswer": "abonent.ports",
-    "MemoryKeys": "abonent.sealing",
+    "MemoryKeys": "abonent.keys",
     "MemoryStorage": "abonent.stores",
     "Messenger": "abonent.core.parties",
     "MessengerKind": "abonent.core.parties",
@@ -178,6 +179,7 @@ _HOMES = {
     "SweepReport": "abonent.engine.rounds",
     "SystemClock": "abonent.engine.assembly",
     "WatchedFeed": "abonent.watch",
+    "WrappedKeys": "abonent.keys",
     "parse_number": "abonent.core.numbers",
     "rules_in_force": "abonent.core.rules",
 }

@@ -333,11 +333,30 @@ class KeyUnavailable(SetupError):
         self.key_id = key_id
 
 
+class KeyServiceUnavailable(KeyUnavailable):
+    """The service that unwraps the keys cannot be reached; trying again may help."""
+
+    code = "KEY_SERVICE_UNAVAILABLE"
+    remedy = "Try again; if it lasts, look at the key service."
+    retryable = True
+
+
 class KeyMaterialInvalid(SetupError):
-    """A key source that cannot be read, is readable by others, or does not hold 32-byte keys."""
+    """A key source that cannot be used: unreadable, open to others, no 32-byte keys, or refused."""
 
     code = "KEY_INVALID"
-    remedy = "Create it anew with `FileKeys.create`, or correct file, mode or variable."
+    remedy = (
+        "Correct file, mode, variable or key service, or bring back the file from a backup. Make a "
+        "new one only where nothing is sealed yet: it opens nothing that is."
+    )
+
+
+class KeyFileBusy(SetupError):
+    """Another process is changing the key file; nothing was changed."""
+
+    code = "KEY_FILE_BUSY"
+    remedy = "Let the other process finish, then try again."
+    retryable = True
 
 
 class NumberingPlanError(SetupError):

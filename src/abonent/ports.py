@@ -80,6 +80,35 @@ class KeyProvider(Protocol):
         ...
 
 
+class KeyService(Protocol):
+    """Wraps root keys under a key of its own, which never leaves it.
+
+    What it wraps is bound to the id of the root key: under another id it does not unwrap. When the
+    service turns its own key, what was wrapped before still unwraps.
+
+    Raises, from any method:
+        Unavailable: out of reach, overloaded, timed out: trying again may help.
+        Misconfigured: it refuses our credentials; its own key is gone or disabled; what is to be
+            unwrapped was not wrapped by it, under this id, or is damaged.
+    """
+
+    def wrap(self, key_id: str, secret: bytes) -> bytes:
+        """Return a root key of 32 bytes, encrypted: at most 16 KiB, and none of it in clear."""
+        ...
+
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
+        """Return the root key of what `wrap` returned under the same id."""
+        ...
+
+    def wrapped_by(self, key_id: str, wrapped: bytes) -> str:
+        """Name the service's key, with its version, under which this is wrapped.
+
+        1 to 200 printable characters, shown to a person, who sees by it which keys are to be
+        wrapped anew and which version of the service's key is still needed.
+        """
+        ...
+
+
 # --- storage ------------------------------------------------------------------------
 
 

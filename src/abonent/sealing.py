@@ -1,26 +1,22 @@
-"""Keys, sealed records, blind indexes and derived codes.
+"""Sealed records, blind indexes and derived codes.
 
 Knows how to keep a secret: AES-256-GCM (NIST SP 800-38D) bound to the place of what it seals,
 HMAC-SHA-256 (RFC 2104) for indexes and codes, HKDF (RFC 5869) for a key a purpose.
-Refuses to know what it seals. No key, code or number is ever shown by a repr or error here.
+Refuses to know what it seals, and where root keys come from. No key, code or number is ever shown
+by a repr or error here.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
-import json
 import os
 import re
 import secrets
-import stat
-from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -28,119 +24,14 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from abonent.core.numbers import SubscriberNumber
-from abonent.errors import (
-    InvalidValue,
-    KeyMaterialInvalid,
-    KeyUnavailable,
-    RecordDamaged,
-    UnknownQuery,
-)
-from abonent.ports import KeyProvider, Keys, OneTimeCode
+from abonent.errors import KeyUnavailable, RecordDamaged, UnknownQuery
+from abonent.ports import KeyProvider, OneTimeCode
 
 _NONCE: Final = 12
 TAG_LENGTH: Final = 16
 """Bytes of a keyed index, a row's key and a subject's id."""
 _KEY: Final = 32
 _KEY_ID: Final = re.compile(rb"[a-z0-9-]{1,16}")
-_MODE_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-# --- where root keys come from ------------------------------------------------------
-
-
-@frozen(repr=False)
-class MemoryKeys:
-    """Keys that the application holds: from its own secret store, or random for a test."""
-
-    _keys: Keys
-
-    @classmethod
-    def random(cls, key_id: str = "k1") -> MemoryKeys:
-        """Return one fresh key. Gone with the process."""
-        return cls(Keys(current=key_id, roots={key_id: secrets.token_bytes(_KEY)}))
-
-    def keys(self) -> Keys:
-        """Return them."""
-        return self._keys
-
-
-@frozen
-class FileKeys:
-    """Keys in a JSON file that only its owner may read: `{"current": id, "keys": {id: base64}}`."""
-
-    path: Path = field(converter=Path)
-
-    @classmethod
-    def create(cls, path: str | os.PathLike[str], key_id: str = "k1") -> FileKeys:
-        """Write a file with one fresh key, mode 0600. An existing file is never touched.
-
-        Raises:
-            KeyMaterialInvalid: it exists, or cannot be written.
-        """
-        made = Keys(current=key_id, roots={key_id: secrets.token_bytes(_KEY)})
-        text = {each: base64.b64encode(root).decode() for each, root in made.roots.items()}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise KeyMaterialInvalid(f"cannot create the key file: {error.strerror}") from None
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump({"current": made.current, "keys": text}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(Path(path))
-
-    def keys(self) -> Keys:
-        """Read the file.
-
-        Raises:
-            KeyUnavailable: there is no such file.
-            KeyMaterialInvalid: others may read it, or it does not hold keys.
-        """
-        try:
-            mode = self.path.stat().st_mode
-            text = self.path.read_text("ascii")
-        except FileNotFoundError:
-            raise KeyUnavailable(f"there is no key file {self.path.name}") from None
-        except (OSError, UnicodeDecodeError):
-            raise KeyMaterialInvalid(f"the key file {self.path.name} cannot be read") from None
-        if mode & _MODE_OF_OTHERS:
-            raise KeyMaterialInvalid(f"others may read the key file {self.path.name}: chmod 600")
-        return _keys_from_json(text, self.path.name)
-
-
-@frozen
-class EnvironmentKeys:
-    """Keys in an environment variable, as the JSON text that `FileKeys` keeps in a file."""
-
-    variable: str = "ABONENT_KEYS"
-
-    def keys(self) -> Keys:
-        """Read the variable.
-
-        Raises:
-            KeyUnavailable: it is not set.
-            KeyMaterialInvalid: it does not hold keys.
-        """
-        text = os.environ.get(self.variable)
-        if not text:
-            raise KeyUnavailable(f"the environment variable {self.variable} is not set")
-        return _keys_from_json(text, self.variable)
-
-
-def _keys_from_json(text: str, source: str) -> Keys:
-    try:
-        parts: Any = json.loads(text)
-        encoded: Mapping[str, str] = parts["keys"]
-        roots = {each: base64.b64decode(root, validate=True) for each, root in encoded.items()}
-        return Keys(current=parts["current"], roots=roots)
-    except InvalidValue as error:
-        raise KeyMaterialInvalid(f"{source}: {error.args[0]}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
-        raise KeyMaterialInvalid(f"{source} does not hold keys") from None
-
-
-# --- the keyring --------------------------------------------------------------------
 
 
 @frozen(repr=False)

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from abonent.errors import KeyUnavailable, RecordDamaged
+from abonent.keys import MemoryKeys
 from abonent.ports import Keys
 from abonent.sealing import (
     TAG_LENGTH,
     Keyring,
-    MemoryKeys,
     _derive,
     _mac,
     _open,
