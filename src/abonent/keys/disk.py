@@ -64,11 +64,11 @@ class KeyFile:
     def change(self, step: Callable[[Listing], Listing]) -> Listing:
         """Put what a step makes of its listing in its place; return it, once it lasts.
 
-        Readers find the old file or the new one. Owner and mode stay as they are. An error leaves
-        the old one.
+        Readers find the old file or the new one. Owner and mode stay as they are.
 
         Raises:
-            KeyUnavailable, KeyMaterialInvalid: as for `read`; it cannot be written.
+            KeyUnavailable, KeyMaterialInvalid: as for `read`; it cannot be written, and is as it
+                was; or its folder cannot be flushed, and it is the new one.
             KeyFileBusy: another process has been changing it for ten seconds.
         """
         with self._locked() as file:
