@@ -351,6 +351,28 @@ class KeyMaterialInvalid(SetupError):
     )
 
 
+class KeyInUse(SetupError):
+    """A key was to be retired that is still needed; `key_id` names it.
+
+    `records` is how many records need it, 0 where none does and its time has not come yet.
+    """
+
+    code = "KEY_IN_USE"
+    remedy = "Reseal until nothing is left under it, and retire it from retry_at on."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key_id: str | None = None,
+        records: int = 0,
+        retry_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message, retry_at=retry_at)
+        self.key_id = key_id
+        self.records = records
+
+
 class KeyFileBusy(SetupError):
     """Another process is changing the key file; nothing was changed."""
 

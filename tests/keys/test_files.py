@@ -442,3 +442,10 @@ def test_a_file_that_is_replaced_while_one_waits_is_read_anew(
     monkeypatch.setattr(fcntl, "flock", late)
     keys.add("mine")
     assert {"k1", "rival", "mine"} == set(keys.keys().roots)
+
+
+def test_a_path_that_cannot_be_opened(path: Path):
+    """Below what is no folder there is nothing to read; no other error crosses."""
+    path.touch()
+    with pytest.raises(KeyMaterialInvalid, match="cannot be read"):
+        FileKeys(path / "keys.json").keys()
