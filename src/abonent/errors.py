@@ -334,10 +334,46 @@ class KeyUnavailable(SetupError):
 
 
 class KeyMaterialInvalid(SetupError):
-    """A key source that cannot be read, is readable by others, or does not hold 32-byte keys."""
+    """A key source that cannot be read, is readable by others, or does not hold 32-byte keys.
+
+    Or a key that is not the one of this id with which the store was written.
+    """
 
     code = "KEY_INVALID"
     remedy = "Create it anew with `FileKeys.create`, or correct file, mode or variable."
+
+
+class KeyInUse(SetupError):
+    """A key was to be retired that is still needed; `key_id` names it.
+
+    `records` is how many records need it, 0 where none does and its time has not come yet.
+    """
+
+    code = "KEY_IN_USE"
+    remedy = "Reseal until nothing is left under it, and retire it from retry_at on."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key_id: str | None = None,
+        records: int = 0,
+        retry_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message, retry_at=retry_at)
+        self.key_id = key_id
+        self.records = records
+
+
+class KeyWornOut(SetupError):
+    """A key has made as many seals as one key may (NIST SP 800-38D, 8.3); `key_id` names it."""
+
+    code = "KEY_WORN_OUT"
+    remedy = "Make a new key, make it the current one, and start the processes anew."
+
+    def __init__(self, message: str, *, key_id: str | None = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
 
 
 class NumberingPlanError(SetupError):

@@ -17,6 +17,7 @@ import secrets
 import stat
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from abonent.errors import (
     InvalidValue,
     KeyMaterialInvalid,
     KeyUnavailable,
+    KeyWornOut,
     RecordDamaged,
     UnknownQuery,
 )
@@ -40,6 +42,8 @@ from abonent.ports import KeyProvider, Keys, OneTimeCode
 _NONCE: Final = 12
 TAG_LENGTH: Final = 16
 """Bytes of a keyed index, a row's key and a subject's id."""
+MOST_SEALS: Final = 1 << 32
+"""Seals with random nonces that one key may make (NIST SP 800-38D, 8.3)."""
 _KEY: Final = 32
 _KEY_ID: Final = re.compile(rb"[a-z0-9-]{1,16}")
 _MODE_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -151,6 +155,7 @@ class _Purposes:
     query: AESGCM
     index: HMAC
     code: HMAC
+    check: HMAC
 
 
 def _purposes(root: bytes) -> _Purposes:
@@ -163,6 +168,7 @@ def _purposes(root: bytes) -> _Purposes:
         query=AESGCM(derive("query")),
         index=HMAC(derive("index"), SHA256()),
         code=HMAC(derive("code"), SHA256()),
+        check=HMAC(derive("check"), SHA256()),
     )
 
 
@@ -191,9 +197,28 @@ class Keyring:
         older = [made for each, made in self._purposes.items() if each != keys.current]
         self._sealing = current
         self._indexes = tuple(each.index for each in (current, *older))
+        rest = (each for each in keys.roots if each != keys.current)
+        self.key_ids: tuple[str, ...] = (keys.current, *rest)
+        """The ids of all live keys, the current one first: the order of all that is indexed."""
+        self.seals = 0
+        """How many seals this keyring has made under the current key."""
+        self.allowed = MOST_SEALS
+        """How many it may make."""
+        self._made = count(1)
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current!r}, ids={sorted(self._purposes)!r})"
+
+    def check_value(self, key_id: str) -> bytes:
+        """Return what tells a live key from any other, and nothing else about it."""
+        parts = (b"check", self._messenger, key_id.encode())
+        return _mac(self._purposes[key_id].check, *parts)[:TAG_LENGTH]
+
+    def _count_seal(self) -> None:
+        self.seals = made = next(self._made)  # one step, so that no thread's seal is left out
+        if made > self.allowed:
+            message = f"key {self.current} has made as many seals as it may"
+            raise KeyWornOut(message, key_id=self.current)
 
     # indexes
 
@@ -216,7 +241,12 @@ class Keyring:
     # rows
 
     def seal_row(self, key: bytes, version: int, body: bytes) -> bytes:
-        """Seal a row for its place: it opens under this key and version only."""
+        """Seal a row for its place: it opens under this key and version only.
+
+        Raises:
+            KeyWornOut: the current key has made as many seals as it may.
+        """
+        self._count_seal()
         nonce = os.urandom(_NONCE)
         sealed = self._sealing.row.encrypt(nonce, body, self._place(key, version))
         return self._header + nonce + sealed
@@ -269,23 +299,38 @@ class Keyring:
 
     # query ids
 
-    def query_id(self, key: bytes) -> str:
-        """Return a fresh query id that leads back to a row, for us alone."""
+    def query_id(self, key: bytes, subject: bytes = b"") -> str:
+        """Return a fresh query id that leads back to a row, for us alone.
+
+        The subject leads there still when the row was moved to a place under another key.
+
+        Raises:
+            KeyWornOut: as `seal_row`.
+        """
+        self._count_seal()
         nonce = os.urandom(_NONCE)
-        sealed = self._sealing.query.encrypt(nonce, key, b"query\0" + self._messenger)
+        sealed = self._sealing.query.encrypt(nonce, key + subject, b"query\0" + self._messenger)
         return base64.urlsafe_b64encode(self._header + nonce + sealed).decode().rstrip("=")
 
     def row_of_query(self, query_id: str) -> bytes:
-        """Return the row key in a query id of ours.
+        """Return the key of the row that a query id of ours was made for.
 
         Raises:
             UnknownQuery: we did not make it.
         """
+        return self._open_query(query_id)[:TAG_LENGTH]
+
+    def subject_of_query(self, query_id: str) -> bytes:
+        """Return the subject in a query id of ours, b"" where an older release made it.
+
+        Raises:
+            UnknownQuery: we did not make it.
+        """
+        return self._open_query(query_id)[TAG_LENGTH:]
+
+    def _open_query(self, query_id: str) -> bytes:
         try:
-            raw = base64.b64decode(
-                query_id + "=" * (-len(query_id) % 4), altchars=b"-_", validate=True
-            )
-            key_id, rest = _split(raw)
+            key_id, rest = _split(_raw_query(query_id))
             cipher = self._purposes[key_id].query
             return cipher.decrypt(rest[:_NONCE], rest[_NONCE:], b"query\0" + self._messenger)
         except (InvalidTag, ValueError, KeyError, RecordDamaged):
@@ -329,6 +374,28 @@ def subject_of(subject_key: bytes) -> bytes:
 def new_id() -> str:
     """Return a fresh random id of 128 bits, as 22 characters (I11)."""
     return secrets.token_urlsafe(16)
+
+
+def key_of(sealed: bytes) -> str:
+    """Return the id of the key that sealed a row.
+
+    Raises:
+        RecordDamaged: nobody sealed it.
+    """
+    return _split(sealed)[0]
+
+
+def key_of_query(query_id: str) -> str:
+    """Return the id of the key that sealed a query id, "" if it is none of ours."""
+    try:
+        return _split(_raw_query(query_id))[0]
+    except (ValueError, RecordDamaged):
+        return ""
+
+
+def _raw_query(query_id: str) -> bytes:
+    padded = query_id + "=" * (-len(query_id) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True)
 
 
 def _header(key_id: str) -> bytes:
