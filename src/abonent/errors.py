@@ -342,13 +342,24 @@ class KeyServiceUnavailable(KeyUnavailable):
 
 
 class KeyMaterialInvalid(SetupError):
-    """A key source that cannot be used: unreadable, open to others, no 32-byte keys, or refused."""
+    """A key source that cannot be used: unreadable, open to others, no 32-byte keys, or refused.
+
+    Or a key that is not the one of this id with which the store was written.
+    """
 
     code = "KEY_INVALID"
     remedy = (
         "Correct file, mode, variable or key service, or bring back the file from a backup. Make a "
         "new one only where nothing is sealed yet: it opens nothing that is."
     )
+
+
+class KeyFileBusy(SetupError):
+    """Another process is changing the key file; nothing was changed."""
+
+    code = "KEY_FILE_BUSY"
+    remedy = "Let the other process finish, then try again."
+    retryable = True
 
 
 class KeyInUse(SetupError):
@@ -373,12 +384,15 @@ class KeyInUse(SetupError):
         self.records = records
 
 
-class KeyFileBusy(SetupError):
-    """Another process is changing the key file; nothing was changed."""
+class KeyWornOut(SetupError):
+    """A key has made as many seals as one key may (NIST SP 800-38D, 8.3); `key_id` names it."""
 
-    code = "KEY_FILE_BUSY"
-    remedy = "Let the other process finish, then try again."
-    retryable = True
+    code = "KEY_WORN_OUT"
+    remedy = "Make a new key, make it the current one, and start the processes anew."
+
+    def __init__(self, message: str, *, key_id: str | None = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
 
 
 class NumberingPlanError(SetupError):

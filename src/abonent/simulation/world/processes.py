@@ -89,7 +89,11 @@ class Door:
         process.let_others_in()
         applied = self.inner.commit(units)
         process.service.committed(
-            [unit for unit, done in zip(units, applied, strict=True) if done],
+            [
+                unit
+                for unit, done in zip(units, applied, strict=True)
+                if done and unit.space == process.service.messenger.id
+            ],
             lost=applied.count(False),
         )
         process.visit("after commit")
