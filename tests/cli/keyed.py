@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from abonent import FileKeys, WrappedKeys
-from abonent.errors import KeyInUse
+from abonent.errors import KeyInUse, KeyUnavailable
 from tests.keys.services import LocalService
 
 SERVICE = "tests.cli.keyed:service"
@@ -78,7 +78,7 @@ class StandIn:
         more = any(self.records[each] > self.waiting for each in older)
         pages.append((after, limit))
         return SimpleNamespace(
-            seen=moved + (0 if more else waiting),
+            seen=limit if more else max(0, sum(self.records.values()) - page * limit),
             resealed=moved,
             waiting=0 if more else waiting,
             cursor=b"%d" % (page + 1) if more else None,
@@ -95,16 +95,24 @@ class StandIn:
                 records=self.records.get(each, 0),
                 seals=10 * self.records.get(each, 0),
                 clear_since=None,
-                retirable_at=None if each == self._keys.current else FROM,
+                retirable_at=None if each in (self._keys.current, *self.in_use()) else FROM,
             )
             for each in ids
         )
 
-    def retire_key(self, key_id: str) -> None:
+    def in_use(self) -> set[str]:
+        return {each for each, count in self.records.items() if count}
+
+    def check_retirable(self, key_id: str) -> None:
+        if key_id not in self._keys.roots:
+            raise KeyUnavailable(f"there is no key {key_id}", key_id=key_id)
         if self.records.get(key_id):
             count = self.records[key_id]
             message = f"{count} records are sealed under key {key_id}"
             raise KeyInUse(message, key_id=key_id, records=count, retry_at=FROM)
+
+    def retire_key(self, key_id: str) -> None:
+        self.check_retirable(key_id)
         self.retired.append(key_id)
 
 

@@ -136,17 +136,20 @@ def test_what_is_in_use(run: Any, told: Any, place: Path):
     """With a target: records, seals, and from when a key may be retired."""
     keys = FileKeys.create("keys.json")
     keys.use(keys.add())
+    keys.add()
     records(place, records={"k1": 3, "k2": 5, "k0": 1})
     status, out, _ = run("list", *FILE, STAND_IN)
     assert 0 == status
     assert [
-        f"key k1: opens; records 3, seals 30; may be retired from {FROM.isoformat()}",
+        f"key k1: opens; records 3, seals 30; in use, not beyond {FROM.isoformat()}",
         "key k2: seals; records 5, seals 50",
-        f"key k0: NOT IN THE FILE; records 1, seals 10; may be retired from {FROM.isoformat()}",
+        f"key k3: opens; records 0, seals 0; may be retired from {FROM.isoformat()}",
+        "key k0: NOT IN THE FILE; records 1, seals 10; in use",
     ] == out.splitlines()
     _, shown = told("list", *FILE, STAND_IN)
-    assert {"k1": 3, "k2": 5, "k0": 1} == {each["id"]: each["records"] for each in shown["keys"]}
-    assert [True, True, False] == [each["in_file"] for each in shown["keys"]]
+    found = {each["id"]: each["records"] for each in shown["keys"]}
+    assert {"k1": 3, "k2": 5, "k3": 0, "k0": 1} == found
+    assert [True, True, True, False] == [each["in_file"] for each in shown["keys"]]
 
 
 def test_there_is_no_file(run: Any):
@@ -166,7 +169,7 @@ def test_a_rotation_leaves_nothing_behind(run: Any, told: Any, place: Path):
     status, shown = told("rotate", STAND_IN, *FILE, "--to", "k2")
     assert 0 == status
     assert "k2" == FileKeys("keys.json").keys().current
-    assert [b"", b"1", b"2"] == [after for after, _ in keyed.pages]
+    assert [b"", b"1", b"2", b""] == [after for after, _ in keyed.pages]  # the last finds nothing
     assert {500} == {limit for _, limit in keyed.pages}
     assert (1200, 1200, 0, False) == tuple(
         shown[each] for each in ("seen", "resealed", "waiting", "left")
@@ -184,8 +187,22 @@ def test_what_cannot_be_moved_yet(run: Any, told: Any, place: Path):
     assert (1, 693, 7, True) == (status, shown["resealed"], shown["waiting"], shown["left"])
     status, out, _ = run("rotate", STAND_IN)
     assert 1 == status
-    assert f"key k1: opens; records 7, seals 70; may be retired from {FROM.isoformat()}" in out
+    assert f"key k1: opens; records 7, seals 70; in use, not beyond {FROM.isoformat()}" in out
     assert f"abonent keys rotate {STAND_IN}" in out
+
+
+def test_a_pass_that_never_finds_nothing(run: Any, told: Any, monkeypatch: pytest.MonkeyPatch):
+    """Where others go on sealing under the older key, the third pass is the last."""
+    FileKeys.create("keys.json").add()
+    reseal = keyed.StandIn.reseal
+
+    def meanwhile(self: Any, **how: Any) -> Any:
+        self.records["k1"] = 5
+        return reseal(self, **how)
+
+    monkeypatch.setattr(keyed.StandIn, "reseal", meanwhile)
+    status, shown = told("rotate", STAND_IN, *FILE, "--to", "k2")
+    assert (0, 3, 15) == (status, len(keyed.pages), shown["resealed"])
 
 
 def test_a_key_that_is_not_there_is_not_turned_to(run: Any, place: Path):
@@ -227,7 +244,7 @@ def test_a_store_that_is_busy_is_tried_again(
     keyed.failures[:] = [StoreUnavailable("away")] * 5
     assert 0 == run("rotate", STAND_IN, *FILE, "--to", "k2")[0]
     assert [0.5, 1.0, 2.0, 4.0, 8.0] == pauses
-    assert [b"", b"1"] == [after for after, _ in keyed.pages]
+    assert [b"", b"1", b""] == [after for after, _ in keyed.pages]
     assert "abonent.reseal_failed cause=STORE_UNAVAILABLE" in caplog.text
 
 

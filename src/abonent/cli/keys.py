@@ -101,10 +101,10 @@ def listed(
     source = _source(file, service)
     ids = source.ids()
     wrapped_by = {} if service is None else cast("WrappedKeys", source).wrapped_by()
-    uses: tuple[KeyUse, ...] = ()
+    uses: list[dict[str, Any]] = []
     if target is not None:
         with _identifier(target) as identifier:
-            uses = identifier.key_uses()
+            uses = _uses(identifier)
     told = [
         {**each, **({"wrapped_by": wrapped_by[each["id"]]} if each["id"] in wrapped_by else {})}
         for each in _together(ids, uses)
@@ -148,16 +148,15 @@ def rotate(
             raise InvalidValue(message)
         with shown(identifier) as tell:
             done = reseal(identifier, tell)
-        uses = identifier.key_uses()
-    left = [each for each in uses if not each.current and each.records]
+        uses = _uses(identifier)
+    left = any(each["records"] for each in uses if not each["current"])
     if as_json:
-        keys = [_use(each) for each in uses]
         counts = {"seen": done.seen, "resealed": done.resealed, "waiting": done.waiting}
-        typer.echo(json.dumps({**counts, "left": bool(left), "keys": keys}))
+        typer.echo(json.dumps({**counts, "left": left, "keys": uses}))
     else:
         typer.echo(f"records seen: {done.seen}, resealed: {done.resealed}, waiting: {done.waiting}")
         for each in uses:
-            typer.echo(_line(_use(each)))
+            typer.echo(_line(each))
         typer.echo(_next(left, target))
     if left:
         raise typer.Exit(1)
@@ -248,9 +247,23 @@ def _check_removable(ids: KeyIds, key_id: str) -> None:
         raise KeyUnavailable(f"there is no key {key_id} in the file", key_id=key_id)
 
 
-def _together(ids: KeyIds, uses: Iterable[KeyUse]) -> list[dict[str, Any]]:
+def _uses(identifier: Identifier) -> list[dict[str, Any]]:
+    """What the store says of each key; of an older one in use, until when as far as is known."""
+    told: list[dict[str, Any]] = []
+    for use in identifier.key_uses():
+        retry_at = None
+        if use.records and not use.current:
+            try:
+                identifier.check_retirable(use.key_id)
+            except (KeyInUse, KeyUnavailable) as error:
+                retry_at = error.retry_at
+        told.append({**_use(use), "retry_at": _iso(retry_at)})
+    return told
+
+
+def _together(ids: KeyIds, uses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the file says of each key, and what the store says; either may not know one."""
-    used = {each.key_id: _use(each) for each in uses}
+    used: dict[str, dict[str, Any]] = {each["id"]: each for each in uses}
     known = [*ids.live, *(each for each in used if each not in ids.live)]
     known += [each for each in ids.removed if each not in used]
     return [
@@ -298,14 +311,19 @@ def _line(told: dict[str, Any]) -> str:
 def _when(told: dict[str, Any]) -> str:
     if told["retirable_at"] is not None:
         return f"may be retired from {told['retirable_at']}"
-    return "nothing needs it" if not told["records"] else "in use"
+    if told["retry_at"] is not None:
+        return f"in use, not beyond {told['retry_at']}"
+    return "in use" if told["records"] else "not seen to be clear: rotate"
 
 
-def _next(left: list[KeyUse], target: str) -> str:
+def _next(left: bool, target: str) -> str:
     if not left:
         return "Nothing is left under an older key. Retire it from the instant given: keys retire."
     command = f"abonent keys rotate {target}"
-    return f"Something is left: start anew whatever still seals under an older key, then: {command}"
+    return (
+        "Something is left: what waits ends by itself, and what seals under an older key still is "
+        f"to be started anew. Then: {command}"
+    )
 
 
 def _said(told: dict[str, Any], line: str, as_json: bool) -> None:

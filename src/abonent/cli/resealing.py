@@ -1,4 +1,4 @@
-"""A pass over a store that moves what is sealed under older keys to the current one.
+"""Passes over a store that move what is sealed under older keys to the current one.
 
 Knows pages, pauses and a progress bar. Refuses to know what is resealed, and to keep anything that
 a process that is killed would need: the pass that comes after finds what is left by itself.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -24,28 +24,42 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 """Records a page: that many are read, and those under older keys written, at a time."""
+_PASSES: Final = 3
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before a page that failed is tried again."""
 _log: Final = logging.getLogger("abonent")
 
 
 @frozen(kw_only=True)
-class Pass:
-    """What a pass did: records it saw, those it resealed, and those that cannot be moved yet."""
+class Done:
+    """What was done: records of the last pass, resealed in all, and what cannot be moved yet."""
 
     seen: int
     resealed: int
     waiting: int
+    passes: int
 
 
-def reseal(identifier: Identifier, tell: Callable[[int], object]) -> Pass:
-    """Go through the store once; `tell` hears after each page how many records were seen.
+def reseal(identifier: Identifier, tell: Callable[[int], object]) -> Done:
+    """Go through the store until a pass finds nothing to move, or only what has to wait.
 
-    A page that fails in a way that trying again may mend is tried six times, at growing pauses.
+    That last pass is what shows that nothing leads to an older key. Where other processes go on
+    sealing under one, there is no such pass, and the third is the last. `tell` hears after each
+    page how many records the pass has seen.
 
     Raises:
-        AbonentError: any other failure, or the sixth. What was resealed stays so.
+        AbonentError: a page failed. What was resealed stays so.
     """
+    resealed = 0
+    for passes in range(1, _PASSES + 1):
+        done = _whole_pass(identifier, tell)
+        resealed += done.resealed
+        if not done.resealed or done.waiting or passes == _PASSES:
+            break
+    return evolve(done, resealed=resealed, passes=passes)
+
+
+def _whole_pass(identifier: Identifier, tell: Callable[[int], object]) -> Done:
     seen = resealed = waiting = 0
     cursor: bytes | None = b""
     while cursor is not None:
@@ -55,10 +69,11 @@ def reseal(identifier: Identifier, tell: Callable[[int], object]) -> Pass:
         waiting += page.waiting
         cursor = page.cursor
         tell(seen)
-    return Pass(seen=seen, resealed=resealed, waiting=waiting)
+    return Done(seen=seen, resealed=resealed, waiting=waiting, passes=1)
 
 
 def _patiently(identifier: Identifier, after: bytes) -> Resealed:
+    """Reseal a page; a failure that trying again may mend is one only at the sixth try."""
     for pause in _PAUSES:
         try:
             return identifier.reseal(after=after, limit=PAGE)
