@@ -141,7 +141,7 @@ def test_what_is_in_use(run: Any, told: Any, place: Path):
     status, out, _ = run("list", *FILE, STAND_IN)
     assert 0 == status
     assert [
-        f"key k1: opens; records 3, seals 30; in use, not beyond {FROM.isoformat()}",
+        f"key k1: opens; records 3, seals 30; in use; not to be retired before {FROM.isoformat()}",
         "key k2: seals; records 5, seals 50",
         f"key k3: opens; records 0, seals 0; may be retired from {FROM.isoformat()}",
         "key k0: NOT IN THE FILE; records 1, seals 10; in use",
@@ -187,7 +187,10 @@ def test_what_cannot_be_moved_yet(run: Any, told: Any, place: Path):
     assert (1, 693, 7, True) == (status, shown["resealed"], shown["waiting"], shown["left"])
     status, out, _ = run("rotate", STAND_IN)
     assert 1 == status
-    assert f"key k1: opens; records 7, seals 70; in use, not beyond {FROM.isoformat()}" in out
+    assert (
+        f"key k1: opens; records 7, seals 70; in use; not to be retired before {FROM.isoformat()}"
+        in out
+    )
     assert f"abonent keys rotate {STAND_IN}" in out
 
 

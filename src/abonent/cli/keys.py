@@ -7,7 +7,7 @@ record is resealed, and to print a key.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -100,7 +100,9 @@ def listed(
     """Show which keys there are, which one seals, and what still needs each."""
     source = _source(file, service)
     ids = source.ids()
-    wrapped_by = {} if service is None else cast("WrappedKeys", source).wrapped_by()
+    wrapped_by: Mapping[str, str] = {}
+    if service is not None:
+        wrapped_by = cast("WrappedKeys", source).wrapped_by()
     uses: list[dict[str, Any]] = []
     if target is not None:
         with _identifier(target) as identifier:
@@ -312,7 +314,7 @@ def _when(told: dict[str, Any]) -> str:
     if told["retirable_at"] is not None:
         return f"may be retired from {told['retirable_at']}"
     if told["retry_at"] is not None:
-        return f"in use, not beyond {told['retry_at']}"
+        return f"in use; not to be retired before {told['retry_at']}"
     return "in use" if told["records"] else "not seen to be clear: rotate"
 
 

@@ -37,7 +37,6 @@ class Done:
     seen: int
     resealed: int
     waiting: int
-    passes: int
 
 
 def reseal(identifier: Identifier, tell: Callable[[int], object]) -> Done:
@@ -50,13 +49,13 @@ def reseal(identifier: Identifier, tell: Callable[[int], object]) -> Done:
     Raises:
         AbonentError: a page failed. What was resealed stays so.
     """
-    resealed = 0
-    for passes in range(1, _PASSES + 1):
+    resealed = passes = 0
+    while True:
         done = _whole_pass(identifier, tell)
         resealed += done.resealed
+        passes += 1
         if not done.resealed or done.waiting or passes == _PASSES:
-            break
-    return evolve(done, resealed=resealed, passes=passes)
+            return evolve(done, resealed=resealed)
 
 
 def _whole_pass(identifier: Identifier, tell: Callable[[int], object]) -> Done:
@@ -69,7 +68,7 @@ def _whole_pass(identifier: Identifier, tell: Callable[[int], object]) -> Done:
         waiting += page.waiting
         cursor = page.cursor
         tell(seen)
-    return Done(seen=seen, resealed=resealed, waiting=waiting, passes=1)
+    return Done(seen=seen, resealed=resealed, waiting=waiting)
 
 
 def _patiently(identifier: Identifier, after: bytes) -> Resealed:

@@ -131,8 +131,7 @@ def parsed(text: str, kind: str, source: str) -> Listing:
     """
     try:
         parts: Any = json.loads(text)
-        other = WRAPPED if kind == PLAIN else PLAIN
-        if isinstance(parts, dict) and other in parts and kind not in parts:
+        if _is_of_the_other_kind(parts, kind):
             raise KeyMaterialInvalid(f"{source} {_MISTAKEN[kind]}")
         encoded: Mapping[str, str] = parts[kind]
         removed: Iterable[Any] = parts.get("removed", ())
@@ -148,3 +147,8 @@ def parsed(text: str, kind: str, source: str) -> Listing:
         raise KeyMaterialInvalid(f"{source}: {error.args[0]}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
         raise KeyMaterialInvalid(f"{source} does not hold keys") from None
+
+
+def _is_of_the_other_kind(parts: Any, kind: str) -> bool:
+    other = WRAPPED if kind == PLAIN else PLAIN
+    return isinstance(parts, dict) and other in parts and kind not in parts
