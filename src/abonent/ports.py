@@ -88,8 +88,7 @@ class KeyService(Protocol):
 
     Raises, from any method:
         Unavailable: out of reach, overloaded, timed out: trying again may help.
-        Misconfigured: it refuses our credentials; its own key is gone or disabled; what is to be
-            unwrapped was not wrapped by it, under this id, or is damaged.
+        Misconfigured: it refuses us, its own key is gone, or it did not wrap this under this id.
     """
 
     def wrap(self, key_id: str, secret: bytes) -> bytes:
