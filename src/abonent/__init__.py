@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from abonent.engine.inbound import Received
     from abonent.engine.observing import Observed
     from abonent.engine.reconciling import Reconciled
+    from abonent.engine.resealing import KeyUse, Resealed
     from abonent.engine.rounds import SweepReport
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
@@ -81,6 +82,7 @@ __all__ = [
     "Identifier",
     "Ignored",
     "ImportReport",
+    "KeyUse",
     "LateAnswer",
     "MemoryKeys",
     "MemoryStorage",
@@ -101,6 +103,7 @@ __all__ = [
     "Reconciled",
     "RejectedUser",
     "ReplayReport",
+    "Resealed",
     "Rules",
     "SendBudget",
     "SendBudgets",
@@ -146,6 +149,7 @@ _HOMES = {
     "Identifier": "abonent.identifier",
     "Ignored": "abonent.core.events",
     "ImportReport": "abonent.engine.importing",
+    "KeyUse": "abonent.engine.resealing",
     "LateAnswer": "abonent.ports",
     "MemoryKeys": "abonent.keys",
     "MemoryStorage": "abonent.stores",
@@ -168,6 +172,7 @@ _HOMES = {
     "Reconciled": "abonent.engine.reconciling",
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
+    "Resealed": "abonent.engine.resealing",
     "Rules": "abonent.core.rules",
     "SendBudget": "abonent.possession",
     "SendBudgets": "abonent.possession",

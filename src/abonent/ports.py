@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -301,6 +301,30 @@ class AsyncSendLimiter(Protocol):
 
     async def give_back(self, number: SubscriberNumber, at: datetime) -> None:
         """See `SendLimiter.give_back`."""
+        ...
+
+
+@runtime_checkable
+class TurnsKeys(Protocol):
+    """What a limiter offers whose counters are kept under the root keys: they turn with the rest.
+
+    Raises:
+        Unavailable, Misconfigured: as for limiters.
+    """
+
+    def seals(self) -> int:
+        """Return how many seals this process made under the current key."""
+        ...
+
+    def reseal(self, at: datetime) -> int:
+        """Move what can be moved to the current key and drop what counts no more; how many."""
+        ...
+
+    def left(self, at: datetime) -> Sequence[tuple[str, datetime | None]]:
+        """Return, for each counter under an older key, the key's id and until when it counts.
+
+        None: until it is used again, or moved.
+        """
         ...
 
 

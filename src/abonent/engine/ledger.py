@@ -21,10 +21,10 @@ from msgspec.structs import replace
 
 from abonent.errors import (
     AbonentError,
+    Contended,
     KeyMaterialInvalid,
     KeyUnavailable,
     RecordDamaged,
-    StoreUnavailable,
 )
 from abonent.ports import Put, Storage, Unit
 from abonent.records import KeyLine, decode_ledger, encode_ledger
@@ -63,8 +63,8 @@ class Ledger:
         self._version = 0
         self._lines: dict[str, KeyLine] = {}
         self._counted = 0
+        self._count_at = 0
         self._share = _SMALLEST_SHARE
-        self._under_way = False
 
     # --- whether the keys are the right ones -------------------------------------------
 
@@ -89,16 +89,21 @@ class Ledger:
         if not self.entered:
             with self._lock:
                 self._check()
-                self.change(self._with_current)
+                self._change(self._with_current)
                 self.entered = True
 
     def lines(self) -> dict[str, KeyLine]:
         """Return what the ledger says now, by key."""
-        self._read()
-        return dict(self._lines)
+        with self._lock:
+            self._read()
+            return dict(self._lines)
 
     def change(self, to: Callable[[dict[str, KeyLine]], dict[str, KeyLine]]) -> None:
         """Change what it says, whoever else does."""
+        with self._lock:
+            self._change(to)
+
+    def _change(self, to: Callable[[dict[str, KeyLine]], dict[str, KeyLine]]) -> None:
         for _ in range(_ROUNDS):
             self._read()
             after = to(dict(self._lines))
@@ -107,7 +112,7 @@ class Ledger:
             if self._storage.commit([self._unit(after)])[0]:
                 self._version, self._lines = self._version + 1, after
                 return
-        raise StoreUnavailable("others keep writing the ledger of keys")
+        raise Contended("others keep writing the ledger of keys")
 
     def _read(self) -> None:
         (record,) = self._storage.load(self.space, (LEDGER,))
@@ -167,14 +172,12 @@ class Ledger:
     def commit(self, units: Sequence[Unit]) -> list[bool]:
         """Commit units; if it is time to count seals, the unit that does so rides along."""
         made = self._made()
-        if made <= self._counted - self._share // 2 or self._under_way:
+        if made < self._count_at or not self._lock.acquire(blocking=False):
             return self._storage.commit(units)
-        with self._lock:
-            self._under_way = True
-            try:
-                return self._count(units, made)
-            finally:
-                self._under_way = False
+        try:
+            return self._count(units, made)
+        finally:
+            self._lock.release()
 
     def _made(self) -> int:
         return self._keyring.seals + (0 if self.others is None else self.others())
@@ -182,23 +185,21 @@ class Ledger:
     def _count(self, units: Sequence[Unit], made: int) -> list[bool]:
         current = self._keyring.current
         line = self._lines.get(current)
-        if line is None:
+        if line is None or not self.entered:
             return self._storage.commit(units)
         more = made - self._counted + self._share
         after = {
             **self._lines,
             current: replace(line, seals=line.seals + more, clear_since=None),
         }
-        done = False
-        try:
-            *applied, done = self._storage.commit([*units, self._unit(after)])
-        finally:
-            if not done:
-                # Somebody else wrote it, or nobody knows: it is compared anew before the next use.
-                self.agreed = self.entered = False
+        # Should somebody else write it, or nobody know, it is compared anew before the next use.
+        self.agreed = self.entered = False
+        *applied, done = self._storage.commit([*units, self._unit(after)])
         if done:
+            self.agreed = self.entered = True
             self._version, self._lines = self._version + 1, after
             self._counted += more
+            self._count_at = self._counted - self._share // 2
             self._share = min(self._share * 2, LARGEST_SHARE)
             self._allow()
             if after[current].seals >= ALARM_FROM and self.worn is not None:
