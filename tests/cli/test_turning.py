@@ -18,7 +18,7 @@ import pytest
 from abonent import DeclaredUser, FileKeys
 from abonent.cli import main
 from abonent.errors import KeyMaterialInvalid, KeyUnavailable
-from tests.cli.turning import PAGE, TARGET, make, sender
+from tests.cli.turning import PAGE, PAGES, TARGET, make, sender
 
 ROOT = Path(__file__).parents[2]
 FILE = ("--file", "keys.json")
@@ -140,7 +140,7 @@ def killed() -> None:
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         pages = Path("pages")
         deadline = time.monotonic() + 60
-        while not pages.exists() or len(pages.read_text().split()) < 2:
+        while not pages.exists() or len(pages.read_text().split()) < PAGES:
             assert process.poll() is None, process.stderr and process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.005)

@@ -1,7 +1,7 @@
 """A messenger's service in a folder: `tests.cli.turning:make`, for `abonent keys` to turn its keys.
 
 Its clock is ahead by as many hours as the file `ahead` says. Where there is a file `slow`, each
-page that is resealed is a line in the file `pages`, and takes its time.
+page that is resealed is a line in the file `pages`, and after the third nothing goes on.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from abonent.simulation import SimulatedSender
 
 TARGET = "tests.cli.turning:make"
 PAGE = 40
+PAGES = 3
 sender = SimulatedSender()
 
 
@@ -37,13 +38,15 @@ class Clock:
 
 
 class Slow(Identifier):
-    """Takes small pages, slowly, and says so."""
+    """Takes small pages, says so, and stops to be killed."""
 
     def reseal(self, *, after: bytes = b"", limit: int = 500) -> Any:
         done = super().reseal(after=after, limit=min(limit, PAGE))
-        with Path("pages").open("a") as file:
+        pages = Path("pages")
+        with pages.open("a") as file:
             file.write(f"{done.resealed}\n")
-        time.sleep(0.05)
+        if len(pages.read_text().split()) >= PAGES:
+            time.sleep(300)
         return done
 
 
