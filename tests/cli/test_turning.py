@@ -92,6 +92,7 @@ def test_from_one_key_to_the_next(place: Path, told: Any):
     assert {"k1": 0, "k2": USERS} == records(told)
 
 
+@pytest.mark.slow
 def test_it_is_killed_in_the_middle_while_the_service_runs(place: Path, told: Any):
     """A process that knew both keys serves throughout; the next run moves what was left."""
     FileKeys("keys.json").add()

@@ -6,6 +6,7 @@ from tests.faults import services
 from tests.faults.running import failures
 
 
+@pytest.mark.slow
 def test_every_wrong_service_is_named():
     """The contract, alone and unchanged, fails each wrong service by the test meant for it."""
     failed = failures(services)
