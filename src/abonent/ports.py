@@ -196,7 +196,11 @@ class Storage(Protocol):
         ...
 
     def load(self, space: str, keys: Sequence[bytes]) -> list[Record | None]:
-        """Return the committed records of these keys, in their order, None where there is none."""
+        """Return the committed records of these keys, in their order, None where there is none.
+
+        All are as of one instant, however many they are: of a unit that moves a record from one
+        key to another, both changes are seen, or none.
+        """
         ...
 
     def commit(self, units: Sequence[Unit]) -> list[bool]:
@@ -209,7 +213,7 @@ class Storage(Protocol):
         ...
 
     def find(self, space: str, aliases: Sequence[bytes]) -> list[tuple[bytes, ...]]:
-        """Return the owners of these aliases, in their order, each list sorted."""
+        """Return the owners of these aliases, in their order, each list sorted; of one instant."""
         ...
 
     def due(self, space: str, now: int, limit: int, lease: int) -> list[bytes]:

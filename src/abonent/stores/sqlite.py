@@ -27,6 +27,7 @@ from abonent.stores.sqlite_file import (
     connect,
     create,
     grow_log,
+    of_one_instant,
     of_system,
     ours,
     prepare_writer,
@@ -129,7 +130,8 @@ class SqliteStorage:
         sql = f"{_RECORDS} WHERE n.space = ? AND n.key"
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
-            rows = _select_in(connection, sql, self._space(connection, space), keys)
+            with of_one_instant(connection, len(keys) > _CHUNKS[-1]):
+                rows = _select_in(connection, sql, self._space(connection, space), keys)
             found = {key: Record(version, body) for key, version, body in rows}
             return [found.get(key) for key in keys]
 
@@ -140,7 +142,8 @@ class SqliteStorage:
         """See `Storage.find`."""
 
         def work(connection: sqlite3.Connection) -> list[tuple[bytes, ...]]:
-            found = _owners(connection, self._space(connection, space), aliases)
+            with of_one_instant(connection, len(aliases) > _CHUNKS[-1]):
+                found = _owners(connection, self._space(connection, space), aliases)
             return [tuple(sorted(found.get(alias, ()))) for alias in aliases]
 
         return self._read(work, short=len(aliases) <= _SHORT)
