@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from abonent.engine.inbound import Received
     from abonent.engine.observing import Observed
     from abonent.engine.reconciling import Reconciled
+    from abonent.engine.resealing import KeyUse, Resealed
     from abonent.engine.rounds import SweepReport
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
     from abonent.identifier import Identifier
+    from abonent.keys import EnvironmentKeys, FileKeys, MemoryKeys, WrappedKeys
     from abonent.ports import LateAnswer, Notice, OneTimeCode
     from abonent.possession import AsyncOneTimeCodes, OneTimeCodes, SendBudget, SendBudgets
     from abonent.possession.delivery import DeliveryState
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     )
     from abonent.possession.texts import CodeTexts
     from abonent.routing import NumberingPlan
-    from abonent.sealing import EnvironmentKeys, FileKeys, MemoryKeys
     from abonent.stores import MemoryStorage, SqliteStorage
     from abonent.watch import FeedState, FeedWatch, WatchedFeed
 
@@ -81,6 +82,7 @@ __all__ = [
     "Identifier",
     "Ignored",
     "ImportReport",
+    "KeyUse",
     "LateAnswer",
     "MemoryKeys",
     "MemoryStorage",
@@ -101,6 +103,7 @@ __all__ = [
     "Reconciled",
     "RejectedUser",
     "ReplayReport",
+    "Resealed",
     "Rules",
     "SendBudget",
     "SendBudgets",
@@ -112,6 +115,7 @@ __all__ = [
     "SweepReport",
     "SystemClock",
     "WatchedFeed",
+    "WrappedKeys",
     "parse_number",
     "rules_in_force",
 ]
@@ -132,12 +136,12 @@ _HOMES = {
     "DRAFT_2017": "abonent.core.rules",
     "DeclaredUser": "abonent.engine.importing",
     "DeliveryState": "abonent.possession.delivery",
-    "EnvironmentKeys": "abonent.sealing",
+    "EnvironmentKeys": "abonent.keys",
     "FallbackSender": "abonent.possession.fallback",
     "FallbackTimes": "abonent.possession.fallback",
     "FeedState": "abonent.watch",
     "FeedWatch": "abonent.watch",
-    "FileKeys": "abonent.sealing",
+    "FileKeys": "abonent.keys",
     "Gate": "abonent.core.owed",
     "GateCache": "abonent.gates",
     "GateChanged": "abonent.feed",
@@ -145,8 +149,9 @@ _HOMES = {
     "Identifier": "abonent.identifier",
     "Ignored": "abonent.core.events",
     "ImportReport": "abonent.engine.importing",
+    "KeyUse": "abonent.engine.resealing",
     "LateAnswer": "abonent.ports",
-    "MemoryKeys": "abonent.sealing",
+    "MemoryKeys": "abonent.keys",
     "MemoryStorage": "abonent.stores",
     "Messenger": "abonent.core.parties",
     "MessengerKind": "abonent.core.parties",
@@ -167,6 +172,7 @@ _HOMES = {
     "Reconciled": "abonent.engine.reconciling",
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
+    "Resealed": "abonent.engine.resealing",
     "Rules": "abonent.core.rules",
     "SendBudget": "abonent.possession",
     "SendBudgets": "abonent.possession",
@@ -178,6 +184,7 @@ _HOMES = {
     "SweepReport": "abonent.engine.rounds",
     "SystemClock": "abonent.engine.assembly",
     "WatchedFeed": "abonent.watch",
+    "WrappedKeys": "abonent.keys",
     "parse_number": "abonent.core.numbers",
     "rules_in_force": "abonent.core.rules",
 }

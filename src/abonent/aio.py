@@ -29,6 +29,7 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
+from abonent.engine.resealing import KeyUse, Resealed
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
@@ -257,6 +258,28 @@ class AsyncIdentifier(AsyncDriver):
     ) -> ImportReport:
         """See `Identifier.import_identified`."""
         return await self._drive(self._engine.importer.run(rows, rejected, progress))
+
+    # --- keys that turn ----------------------------------------------------------------
+
+    async def reseal(self, *, after: bytes = b"", limit: int = 500) -> Resealed:
+        """See `Identifier.reseal`."""
+        self._loop.commits.check()
+        return await self._in_thread(self._readers, self._engine.resealer.page, after, limit)
+
+    async def key_uses(self) -> tuple[KeyUse, ...]:
+        """See `Identifier.key_uses`."""
+        self._loop.commits.check()
+        return await self._in_thread(self._readers, self._engine.resealer.uses)
+
+    async def check_retirable(self, key_id: str) -> None:
+        """See `Identifier.check_retirable`."""
+        self._loop.commits.check()
+        await self._in_thread(self._readers, self._engine.resealer.check_retirable, key_id)
+
+    async def retire_key(self, key_id: str) -> None:
+        """See `Identifier.retire_key`."""
+        self._loop.commits.check()
+        await self._in_thread(self._readers, self._engine.resealer.retire, key_id)
 
     def _arrived(self, received_at: datetime | None) -> datetime:
         return self._loop.clock.now() if received_at is None else check_instant(received_at)

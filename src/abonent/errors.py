@@ -350,11 +350,66 @@ class KeyUnavailable(SetupError):
         self.key_id = key_id
 
 
+class KeyServiceUnavailable(KeyUnavailable):
+    """The service that unwraps the keys cannot be reached; trying again may help."""
+
+    code = "KEY_SERVICE_UNAVAILABLE"
+    remedy = "Try again; if it lasts, look at the key service."
+    retryable = True
+
+
 class KeyMaterialInvalid(SetupError):
-    """A key source that cannot be read, is readable by others, or does not hold 32-byte keys."""
+    """A key source that cannot be used: unreadable, open to others, no 32-byte keys, or refused.
+
+    Or a key that is not the one of this id with which the store was written.
+    """
 
     code = "KEY_INVALID"
-    remedy = "Create it anew with `FileKeys.create`, or correct file, mode or variable."
+    remedy = (
+        "Correct file, mode, variable or key service, or bring back the file from a backup. Make a "
+        "new one only where nothing is sealed yet: it opens nothing that is."
+    )
+
+
+class KeyFileBusy(SetupError):
+    """Another process is changing the key file; nothing was changed."""
+
+    code = "KEY_FILE_BUSY"
+    remedy = "Let the other process finish, then try again."
+    retryable = True
+
+
+class KeyInUse(SetupError):
+    """A key was to be retired that is still needed; `key_id` names it.
+
+    `records` is how many records need it, 0 where none does and its time has not come yet.
+    """
+
+    code = "KEY_IN_USE"
+    remedy = "Reseal until nothing is left under it, and retire it from retry_at on."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key_id: str | None = None,
+        records: int = 0,
+        retry_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message, retry_at=retry_at)
+        self.key_id = key_id
+        self.records = records
+
+
+class KeyWornOut(SetupError):
+    """A key has made as many seals as one key may (NIST SP 800-38D, 8.3); `key_id` names it."""
+
+    code = "KEY_WORN_OUT"
+    remedy = "Make a new key, make it the current one, and start the processes anew."
+
+    def __init__(self, message: str, *, key_id: str | None = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
 
 
 class NumberingPlanError(SetupError):

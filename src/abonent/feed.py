@@ -23,6 +23,8 @@ from abonent.ports import Entry
 from abonent.records import JournalBody, decode_entry
 
 _CHUNK: Final = 500
+_LOOKS: Final = 4
+"""How often a row is sought anew that was not where it had just been found."""
 
 
 @frozen(kw_only=True)
@@ -108,7 +110,7 @@ class Feed:
     def standings(self, after: bytes, now: datetime) -> tuple[list[Standing], bytes | None]:
         """Return where a page of users stand, and what the next page comes after, if any."""
         self._check()
-        page = self._archive.storage.scan(self._archive.space, after, _CHUNK)
+        page = self._archive.scan(after, _CHUNK)
         policy = self._archive.terrain.policy
         held = (self._archive.open(*each) for each in page if not is_sends_key(each[0]))
         found = [
@@ -157,7 +159,7 @@ class Feed:
         after = b""
         archive = self._archive
         while True:
-            found = archive.storage.scan(archive.space, after, _CHUNK)
+            found = archive.scan(after, _CHUNK)
             for key, record in found:
                 if not is_sends_key(key):
                     yield archive.open(key, record)
@@ -184,12 +186,17 @@ class Feed:
 
     def _rows_of(self, subjects: set[bytes]) -> Mapping[bytes, Held]:
         archive = self._archive
-        ordered = sorted(subjects)
-        aliases = [subject_alias(subject) for subject in ordered]
-        owners = archive.storage.find(archive.space, aliases)
-        keys = [found[0] for found in owners if found]
-        rows = (held for held in archive.load(keys) if held is not None)
-        return {held.subject: held for held in rows}
+        rows: dict[bytes, Held] = {}
+        for _ in range(_LOOKS):
+            aliases = [subject_alias(each) for each in sorted(subjects - rows.keys())]
+            owners = archive.storage.find(archive.space, aliases)
+            keys = [found[0] for found in owners if found]
+            loaded = archive.load(keys)
+            rows.update((held.subject, held) for held in loaded if held is not None)
+            # Between the finding and the reading a row may have been moved to another place.
+            if None not in loaded:
+                break
+        return rows
 
     def _open(self, entry: Entry, held: Held) -> JournalBody:
         keyring = self._archive.keyring

@@ -27,6 +27,7 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
+from abonent.engine.resealing import KeyUse, Resealed
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
@@ -179,8 +180,9 @@ class Identifier(Driver):
         """Return the key under which this user is kept, None if nothing is.
 
         16 bytes, a keyed hash, by which the views of a PostgreSQL store can be joined with a
-        table of the application's. It may be another one after the user was forgotten and came
-        back. It says nothing to who has not the keys, except that two rows are about one user.
+        table of the application's. It is another one after `reseal` has moved the user to a new
+        root key, and may be after the user was forgotten and came back. It says nothing to who has
+        not the keys, except that two rows are about one user.
         """
         return self._calls.row_key(user_id)
 
@@ -329,6 +331,56 @@ class Identifier(Driver):
         """
         return self._drive(self._engine.importer.run(rows, rejected, progress))
 
+    # --- keys that turn ----------------------------------------------------------------
+
+    def reseal(self, *, after: bytes = b"", limit: int = 500) -> Resealed:
+        """Move a page of records from older keys to the current one, while everybody works on.
+
+        A pass is all pages, each from the cursor of the one before, until the cursor is None. One
+        that was broken off is begun again: what is done is passed over. Blocks on the store.
+
+        Args:
+            after: where the page begins, `Resealed.cursor`; b"" begins a pass.
+            limit: how many records, 1 to 10,000; they are committed together.
+
+        Raises:
+            InvalidValue: an impossible limit.
+            KeyUnavailable, KeyMaterialInvalid: the store was written with other keys.
+            KeyWornOut: the current key may make no more seals.
+        """
+        self._commits.check()
+        return self._engine.resealer.page(after, limit)
+
+    def key_uses(self) -> tuple[KeyUse, ...]:
+        """Say of every key what leads to it and from when on it may be retired, the current first.
+
+        Reads every record; blocks on the store.
+        """
+        self._commits.check()
+        return self._engine.resealer.uses()
+
+    def check_retirable(self, key_id: str) -> None:
+        """Do nothing if a key is needed no more. Reads every record; blocks on the store.
+
+        Raises:
+            KeyInUse: it is the current key, records lead to it, no whole pass has found it clear
+                yet, or it was clear for less than 24 hours; `retry_at` where that is known.
+            KeyUnavailable: there is no such key.
+        """
+        self._commits.check()
+        self._engine.resealer.check_retirable(key_id)
+
+    def retire_key(self, key_id: str) -> None:
+        """Note in the store that a key is needed no more; then it may be taken from every process.
+
+        Without this, a process that lacks the key is told that the store was written with it.
+
+        Raises:
+            As `check_retirable`; nothing was noted then.
+        """
+        self._commits.check()
+        self._engine.resealer.retire(key_id)
+
     def _arrived(self, received_at: datetime | None) -> datetime:
         return self._loop.clock.now() if received_at is None else check_instant(received_at)
 
@@ -346,7 +398,8 @@ class Identifier(Driver):
         """Say where every known user stands, one after the other, in no particular order.
 
         They are read page by page, so that any number fit in memory. Who changes meanwhile is shown
-        as before or after; who comes meanwhile may be missing.
+        as before or after; who comes meanwhile may be missing, and who is moved to a new key
+        meanwhile may be missing or shown twice.
         """
         after: bytes | None = b""
         while after is not None:

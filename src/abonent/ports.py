@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -76,6 +76,34 @@ class KeyProvider(Protocol):
         Raises:
             KeyUnavailable: a key cannot be had now.
             KeyMaterialInvalid: the source does not hold keys.
+        """
+        ...
+
+
+class KeyService(Protocol):
+    """Wraps root keys under a key of its own, which never leaves it.
+
+    What it wraps is bound to the id of the root key: under another id it does not unwrap. When the
+    service turns its own key, what was wrapped before still unwraps.
+
+    Raises, from any method:
+        Unavailable: out of reach, overloaded, timed out: trying again may help.
+        Misconfigured: it refuses us, its own key is gone, or it did not wrap this under this id.
+    """
+
+    def wrap(self, key_id: str, secret: bytes) -> bytes:
+        """Return a root key of 32 bytes, encrypted: at most 16 KiB, and none of it in clear."""
+        ...
+
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
+        """Return the root key of what `wrap` returned under the same id."""
+        ...
+
+    def wrapped_by(self, key_id: str, wrapped: bytes) -> str:
+        """Name the service's key, with its version, under which this is wrapped.
+
+        1 to 200 printable characters, shown to a person, who sees by it which keys are to be
+        wrapped anew and which version of the service's key is still needed.
         """
         ...
 
@@ -172,7 +200,11 @@ class Storage(Protocol):
         ...
 
     def load(self, space: str, keys: Sequence[bytes]) -> list[Record | None]:
-        """Return the committed records of these keys, in their order, None where there is none."""
+        """Return the committed records of these keys, in their order, None where there is none.
+
+        All are as of one instant, however many they are: of a unit that moves a record from one
+        key to another, both changes are seen, or none.
+        """
         ...
 
     def commit(self, units: Sequence[Unit]) -> list[bool]:
@@ -185,7 +217,7 @@ class Storage(Protocol):
         ...
 
     def find(self, space: str, aliases: Sequence[bytes]) -> list[tuple[bytes, ...]]:
-        """Return the owners of these aliases, in their order, each list sorted."""
+        """Return the owners of these aliases, in their order, each list sorted; of one instant."""
         ...
 
     def due(self, space: str, now: int, limit: int, lease: int) -> list[bytes]:
@@ -277,6 +309,30 @@ class AsyncSendLimiter(Protocol):
 
     async def give_back(self, number: SubscriberNumber, at: datetime) -> None:
         """See `SendLimiter.give_back`."""
+        ...
+
+
+@runtime_checkable
+class TurnsKeys(Protocol):
+    """What a limiter offers whose counters are kept under the root keys: they turn with the rest.
+
+    Raises:
+        Unavailable, Misconfigured: as for limiters.
+    """
+
+    def seals(self) -> int:
+        """Return how many seals this process made under the current key."""
+        ...
+
+    def reseal(self, at: datetime) -> int:
+        """Move what can be moved to the current key and drop what counts no more; how many."""
+        ...
+
+    def left(self, at: datetime) -> Sequence[tuple[str, datetime | None]]:
+        """Return, for each counter under an older key, the key's id and until when it counts.
+
+        None: until it is used again, or moved.
+        """
         ...
 
 

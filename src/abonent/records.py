@@ -71,6 +71,24 @@ class _Budget(_Stored, frozen=True, forbid_unknown_fields=True):
     instants: Instants
 
 
+class KeyLine(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+    """What the ledger says of a root key. Nothing here is secret.
+
+    `check` tells the key from any other; `seals` is how many are counted, ahead of their making;
+    `clear_since` is when a whole pass found nothing left under it, in microseconds since 1970 UTC.
+    """
+
+    key_id: str
+    check: bytes
+    seals: int = 0
+    clear_since: int | None = None
+    retired: bool = False
+
+
+class _Ledger(_Stored, frozen=True, forbid_unknown_fields=True):
+    lines: tuple[KeyLine, ...]
+
+
 class _AnyVersion(Struct, frozen=True, array_like=True):
     version: int
 
@@ -88,6 +106,7 @@ _ROW: Final = Decoder(_Row, dec_hook=_number)
 _GLANCE: Final = Decoder(_RowAtAGlance)
 _ENTRY: Final = Decoder(_Entry, dec_hook=_number)
 _BUDGET: Final = Decoder(_Budget)
+_LEDGER: Final = Decoder(_Ledger)
 _VERSION: Final = Decoder(_AnyVersion)
 _IDENTIFIED: Final = Identified.__struct_config__.tag
 
@@ -130,7 +149,11 @@ class Row(Struct, frozen=True, kw_only=True):
     subject_key: bytes
     aggregate: Aggregate
     begun: int = 0
-    """The version after which the subject began: its journal counts from 1 (S44)."""
+    """The version after which the subject began: its journal counts from 1 (S44).
+
+    A row that was moved, or sealed anew, has one by which the count goes on: 0 or less where its
+    new place has fewer versions than its journal has entries.
+    """
 
     def __repr__(self) -> str:
         return "Row(…)"
@@ -227,3 +250,21 @@ def decode_instants(body: bytes) -> Instants:
         StoreNewer: a newer release wrote it.
     """
     return _read(_BUDGET, body, "a budget").instants
+
+
+# --- the ledger of keys ---------------------------------------------------------------
+
+
+def encode_ledger(lines: Sequence[KeyLine]) -> bytes:
+    """Return the bytes of a ledger. They are not sealed: they tell which key is the right one."""
+    return _encode(_Ledger(VERSION, tuple(lines)))
+
+
+def decode_ledger(body: bytes) -> tuple[KeyLine, ...]:
+    """Read a ledger.
+
+    Raises:
+        RecordDamaged: it is none.
+        StoreNewer: a newer release wrote it.
+    """
+    return _read(_LEDGER, body, "the ledger of keys").lines

@@ -1,26 +1,23 @@
-"""Keys, sealed records, blind indexes and derived codes.
+"""Sealed records, blind indexes and derived codes.
 
 Knows how to keep a secret: AES-256-GCM (NIST SP 800-38D) bound to the place of what it seals,
 HMAC-SHA-256 (RFC 2104) for indexes and codes, HKDF (RFC 5869) for a key a purpose.
-Refuses to know what it seals. No key, code or number is ever shown by a repr or error here.
+Refuses to know what it seals, and where root keys come from. No key, code or number is ever shown
+by a repr or error here.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
-import json
 import os
 import re
 import secrets
-import stat
-from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, Final
+from itertools import count
+from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -28,119 +25,16 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from abonent.core.numbers import SubscriberNumber
-from abonent.errors import (
-    InvalidValue,
-    KeyMaterialInvalid,
-    KeyUnavailable,
-    RecordDamaged,
-    UnknownQuery,
-)
-from abonent.ports import KeyProvider, Keys, OneTimeCode
+from abonent.errors import KeyUnavailable, KeyWornOut, RecordDamaged, UnknownQuery
+from abonent.ports import KeyProvider, OneTimeCode
 
 _NONCE: Final = 12
 TAG_LENGTH: Final = 16
 """Bytes of a keyed index, a row's key and a subject's id."""
+MOST_SEALS: Final = 1 << 32
+"""Seals with random nonces that one key may make (NIST SP 800-38D, 8.3)."""
 _KEY: Final = 32
 _KEY_ID: Final = re.compile(rb"[a-z0-9-]{1,16}")
-_MODE_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-# --- where root keys come from ------------------------------------------------------
-
-
-@frozen(repr=False)
-class MemoryKeys:
-    """Keys that the application holds: from its own secret store, or random for a test."""
-
-    _keys: Keys
-
-    @classmethod
-    def random(cls, key_id: str = "k1") -> MemoryKeys:
-        """Return one fresh key. Gone with the process."""
-        return cls(Keys(current=key_id, roots={key_id: secrets.token_bytes(_KEY)}))
-
-    def keys(self) -> Keys:
-        """Return them."""
-        return self._keys
-
-
-@frozen
-class FileKeys:
-    """Keys in a JSON file that only its owner may read: `{"current": id, "keys": {id: base64}}`."""
-
-    path: Path = field(converter=Path)
-
-    @classmethod
-    def create(cls, path: str | os.PathLike[str], key_id: str = "k1") -> FileKeys:
-        """Write a file with one fresh key, mode 0600. An existing file is never touched.
-
-        Raises:
-            KeyMaterialInvalid: it exists, or cannot be written.
-        """
-        made = Keys(current=key_id, roots={key_id: secrets.token_bytes(_KEY)})
-        text = {each: base64.b64encode(root).decode() for each, root in made.roots.items()}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise KeyMaterialInvalid(f"cannot create the key file: {error.strerror}") from None
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump({"current": made.current, "keys": text}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(Path(path))
-
-    def keys(self) -> Keys:
-        """Read the file.
-
-        Raises:
-            KeyUnavailable: there is no such file.
-            KeyMaterialInvalid: others may read it, or it does not hold keys.
-        """
-        try:
-            mode = self.path.stat().st_mode
-            text = self.path.read_text("ascii")
-        except FileNotFoundError:
-            raise KeyUnavailable(f"there is no key file {self.path.name}") from None
-        except (OSError, UnicodeDecodeError):
-            raise KeyMaterialInvalid(f"the key file {self.path.name} cannot be read") from None
-        if mode & _MODE_OF_OTHERS:
-            raise KeyMaterialInvalid(f"others may read the key file {self.path.name}: chmod 600")
-        return _keys_from_json(text, self.path.name)
-
-
-@frozen
-class EnvironmentKeys:
-    """Keys in an environment variable, as the JSON text that `FileKeys` keeps in a file."""
-
-    variable: str = "ABONENT_KEYS"
-
-    def keys(self) -> Keys:
-        """Read the variable.
-
-        Raises:
-            KeyUnavailable: it is not set.
-            KeyMaterialInvalid: it does not hold keys.
-        """
-        text = os.environ.get(self.variable)
-        if not text:
-            raise KeyUnavailable(f"the environment variable {self.variable} is not set")
-        return _keys_from_json(text, self.variable)
-
-
-def _keys_from_json(text: str, source: str) -> Keys:
-    try:
-        parts: Any = json.loads(text)
-        encoded: Mapping[str, str] = parts["keys"]
-        roots = {each: base64.b64decode(root, validate=True) for each, root in encoded.items()}
-        return Keys(current=parts["current"], roots=roots)
-    except InvalidValue as error:
-        raise KeyMaterialInvalid(f"{source}: {error.args[0]}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
-        raise KeyMaterialInvalid(f"{source} does not hold keys") from None
-
-
-# --- the keyring --------------------------------------------------------------------
 
 
 @frozen(repr=False)
@@ -151,6 +45,7 @@ class _Purposes:
     query: AESGCM
     index: HMAC
     code: HMAC
+    check: HMAC
 
 
 def _purposes(root: bytes) -> _Purposes:
@@ -159,6 +54,7 @@ def _purposes(root: bytes) -> _Purposes:
         query=AESGCM(_derive(root, b"abonent/1/query")),
         index=HMAC(_derive(root, b"abonent/1/index"), SHA256()),
         code=HMAC(_derive(root, b"abonent/1/code"), SHA256()),
+        check=HMAC(_derive(root, b"abonent/1/check"), SHA256()),
     )
 
 
@@ -210,9 +106,28 @@ class Keyring:
         older = [made for each, made in self._purposes.items() if each != keys.current]
         self._sealing = current
         self._indexes = tuple(each.index for each in (current, *older))
+        rest = (each for each in keys.roots if each != keys.current)
+        self.key_ids: tuple[str, ...] = (keys.current, *rest)
+        """The ids of all live keys, the current one first: the order of all that is indexed."""
+        self.seals = 0
+        """How many seals this keyring has made under the current key."""
+        self.allowed = MOST_SEALS
+        """How many it may make."""
+        self._made = count(1)
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current!r}, ids={sorted(self._purposes)!r})"
+
+    def check_value(self, key_id: str) -> bytes:
+        """Return what tells a live key from any other, and nothing else about it."""
+        parts = (b"check", self._messenger, key_id.encode())
+        return _mac(self._purposes[key_id].check, *parts)[:TAG_LENGTH]
+
+    def _count_seal(self) -> None:
+        self.seals = made = next(self._made)  # one step, so that no thread's seal is left out
+        if made > self.allowed:
+            message = f"key {self.current} has made as many seals as it may"
+            raise KeyWornOut(message, key_id=self.current)
 
     # indexes
 
@@ -235,7 +150,12 @@ class Keyring:
     # rows
 
     def seal_row(self, key: bytes, version: int, body: bytes) -> bytes:
-        """Seal a row for its place: it opens under this key and version only."""
+        """Seal a row for its place: it opens under this key and version only.
+
+        Raises:
+            KeyWornOut: the current key has made as many seals as it may.
+        """
+        self._count_seal()
         place = self._place(key, version)
         return self._header + _seal(self._sealing.row, os.urandom(_NONCE), place, body)
 
@@ -281,22 +201,38 @@ class Keyring:
 
     # query ids
 
-    def query_id(self, key: bytes) -> str:
-        """Return a fresh query id that leads back to a row, for us alone."""
-        sealed = _seal(self._sealing.query, os.urandom(_NONCE), self._query_place, key)
+    def query_id(self, key: bytes, subject: bytes = b"") -> str:
+        """Return a fresh query id that leads back to a row, for us alone.
+
+        The subject leads there still when the row was moved to a place under another key.
+
+        Raises:
+            KeyWornOut: as `seal_row`.
+        """
+        self._count_seal()
+        body = key + subject
+        sealed = _seal(self._sealing.query, os.urandom(_NONCE), self._query_place, body)
         return base64.urlsafe_b64encode(self._header + sealed).decode().rstrip("=")
 
     def row_of_query(self, query_id: str) -> bytes:
-        """Return the row key in a query id of ours.
+        """Return the key of the row that a query id of ours was made for.
 
         Raises:
             UnknownQuery: we did not make it.
         """
+        return self._open_query(query_id)[:TAG_LENGTH]
+
+    def subject_of_query(self, query_id: str) -> bytes:
+        """Return the subject in a query id of ours, b"" where an older release made it.
+
+        Raises:
+            UnknownQuery: we did not make it.
+        """
+        return self._open_query(query_id)[TAG_LENGTH:]
+
+    def _open_query(self, query_id: str) -> bytes:
         try:
-            raw = base64.b64decode(
-                query_id + "=" * (-len(query_id) % 4), altchars=b"-_", validate=True
-            )
-            key_id, rest = _split(raw)
+            key_id, rest = _split(_raw_query(query_id))
             return _open(self._purposes[key_id].query, self._query_place, rest, "no id of ours")
         except (ValueError, KeyError, RecordDamaged):
             raise UnknownQuery("we asked no question with this id") from None
@@ -339,6 +275,28 @@ def subject_of(subject_key: bytes) -> bytes:
 def new_id() -> str:
     """Return a fresh random id of 128 bits, as 22 characters (I11)."""
     return secrets.token_urlsafe(16)
+
+
+def key_of(sealed: bytes) -> str:
+    """Return the id of the key that sealed a row.
+
+    Raises:
+        RecordDamaged: nobody sealed it.
+    """
+    return _split(sealed)[0]
+
+
+def key_of_query(query_id: str) -> str:
+    """Return the id of the key that sealed a query id, "" if it is none of ours."""
+    try:
+        return _split(_raw_query(query_id))[0]
+    except (ValueError, RecordDamaged):
+        return ""
+
+
+def _raw_query(query_id: str) -> bytes:
+    padded = query_id + "=" * (-len(query_id) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True)
 
 
 def _header(key_id: str) -> bytes:

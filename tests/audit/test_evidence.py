@@ -21,8 +21,9 @@ from abonent.audit.tree import consistency_path, is_consistent
 from abonent.audit.verifying import Proven, verify, verify_entries
 from abonent.core.events import NumberClaimed, Passed
 from abonent.errors import EvidenceDamaged, EvidenceTampered, InvalidValue, UnknownUser
+from abonent.keys import MemoryKeys
 from abonent.records import decode_entry
-from abonent.sealing import Keyring, MemoryKeys, new_subject_key, subject_of
+from abonent.sealing import Keyring, new_subject_key, subject_of
 from abonent.simulation.world import run_world
 from tests.audit.logs import NAME, SPACE, Ledger
 from tests.properties.parts import N1, N2, World

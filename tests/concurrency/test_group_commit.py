@@ -16,7 +16,7 @@ from abonent.engine import commits as group
 from abonent.engine.commits import GroupCommit, Task
 from abonent.errors import IdentifierClosed, StoreFull, StoreUnavailable
 from tests.concurrency.crowds import BOUND, Held, Running, at_once, until
-from tests.properties.parts import N1, World
+from tests.properties.parts import N1, N2, World
 
 
 def process_all(tasks: Sequence[Task]) -> None:
@@ -76,6 +76,8 @@ def test_a_failing_commit_fails_every_waiter(trouble: Exception):
     """A store that is out of reach fails each of those who share the commit; nobody hangs."""
     store = Held(MemoryStorage())
     with World(store) as world:
+        world.identify("zoe", N2)  # the key is entered in the ledger
+        world.flush()
 
         def fail(_: Any) -> None:
             def now(_: Any) -> None:

@@ -24,10 +24,10 @@ from attrs import define, field, frozen
 from abonent import Identifier, SqliteStorage, Status, SubscriberNumber
 from abonent.core.events import AnswerReceived, Event, Outcome, Passed
 from abonent.core.parties import Operator
+from abonent.keys import FileKeys
 from abonent.operator import Holding, OperatorDesk
 from abonent.operator.core.states import Answered, AnswerOwed, NoticeOwed, Recorded
 from abonent.ports import GatewayFeatures, LateAnswer, Notice
-from abonent.sealing import FileKeys
 from abonent.transport.http import HttpTransport
 from tests.crash.contents import SPACE, stored_in
 from tests.crash.judging import _histories, first_unexplained, inconsistencies

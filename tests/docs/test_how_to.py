@@ -39,6 +39,27 @@ def test_the_contract_of_gateways_takes_fifteen_lines(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_adapter_to_a_key_service_passes_its_contract(tmp_path):
+    """The three files of the page, as they are: every test of the contract is run, none skipped."""
+    adapter, fake, contract, *_ = blocks_of("key-service.md")
+    (tmp_path / "key_service.py").write_text(adapter)
+    (tmp_path / "fake_service.py").write_text(fake)
+    (tmp_path / "test_key_service.py").write_text(contract)
+    told = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-W", "error"),
+            *("-p", "no:cacheprovider", "-p", "no:asyncio", "."),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert re.search(r"^2\d passed in", told.stdout, re.MULTILINE), told.stdout
+
+
+@pytest.mark.slow
 def test_the_contract_of_stores_takes_fifteen_lines(tmp_path):
     """A file of fifteen lines runs all of the contract, another the machine; the store passes."""
     store, contract, machine = blocks_of("storage-adapter.md")

@@ -132,6 +132,8 @@ def test_what_leans_on_a_change_is_committed_with_it():
     storage = MemoryStorage()
     committed: list[int] = []
     with service(storage) as identifier:
+        identifier.claim("zoe", "+79161234599")  # seals are counted with the first commit
+        identifier.sweep()
         commit = storage.commit
         storage.commit = lambda units: committed.append(len(units)) or commit(units)
         number = parse_number(NUMBERS["alice"]).number

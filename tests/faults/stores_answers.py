@@ -34,6 +34,19 @@ class AnswersInItsOwnOrder(MemoryStorage):
         return super().load(space, sorted(set(keys)))
 
 
+class ReadsBitByBit(MemoryStorage):
+    """Many keys are looked up some hundreds at a time, and others commit between."""
+
+    named_by = "test_reading_many_is_of_one_instant"
+
+    def load(self, space: str, keys: Sequence[bytes]) -> list[Record | None]:
+        found: list[Record | None] = []
+        for start in range(0, len(keys), 500):
+            found += super().load(space, keys[start : start + 500])
+            a_moment()
+        return found
+
+
 class LeavesOutWhatIsMissing(MemoryStorage):
     """Where there is no record there is no answer."""
 

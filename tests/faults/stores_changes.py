@@ -71,6 +71,27 @@ class DeletesWhateverIsThere(MemoryStorage):
         return super().commit(deleting)
 
 
+class TakesAbsenceForGranted(MemoryStorage):
+    """Among other changes, that nothing is there is not judged: nothing is written for it."""
+
+    named_by = "test_a_record_is_not_moved_where_there_is_one"
+
+    def _apply(self, held: Any, unit: Unit) -> bool:
+        kept = tuple(each for each in unit.puts if each.expected or each.body is not None)
+        return super()._apply(held, replace(unit, puts=kept))
+
+
+class MovesNoDeadline(MemoryStorage):
+    """Of what is written and removed in one unit, the deadline is lost."""
+
+    named_by = "test_a_record_is_moved"
+
+    def _apply(self, held: Any, unit: Unit) -> bool:
+        removes = any(each.body is None for each in unit.puts)
+        kept = tuple(replace(each, wake=None if removes else each.wake) for each in unit.puts)
+        return super()._apply(held, replace(unit, puts=kept))
+
+
 class KeepsHalfAUnit(MemoryStorage):
     """If aliases conflict, the records of the unit are kept."""
 
@@ -228,6 +249,16 @@ class JudgesSoleOwnersTooSoon(MemoryStorage):
         return [
             not too_soon(u) and super(JudgesSoleOwnersTooSoon, self).commit([u])[0] for u in units
         ]
+
+
+class JudgesOnlyWhoComes(MemoryStorage):
+    """That an alias is to be somebody's alone is not judged for who leaves it."""
+
+    named_by = "test_that_nobody_owns_an_alias_can_be_demanded"
+
+    def _apply(self, held: Any, unit: Unit) -> bool:
+        kept = tuple(replace(each, sole=each.sole and each.present) for each in unit.aliases)
+        return super()._apply(held, replace(unit, aliases=kept))
 
 
 class ReturnsOwnersAsAdded(MemoryStorage):

@@ -35,10 +35,11 @@ from abonent.errors import (
     UnknownQuery,
     UserInputError,
 )
+from abonent.keys import MemoryKeys
 from abonent.ports import Keys, LateAnswer, Notice
 from abonent.routing.lines import OnError, _decoded
 from abonent.routing.plan import NumberingPlan
-from abonent.sealing import Keyring, MemoryKeys
+from abonent.sealing import Keyring
 from abonent.wire.events import claimed_operator, decode_event, encode_event
 from abonent.wire.jwks import read_jwks
 from tests.core.test_numbers import SPELLINGS

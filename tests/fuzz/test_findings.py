@@ -10,9 +10,10 @@ import pytest
 
 from abonent.core.numbers import SubscriberNumber
 from abonent.errors import RecordDamaged
+from abonent.keys import MemoryKeys
 from abonent.ports import Keys
 from abonent.routing import NumberingPlan
-from abonent.sealing import Keyring, MemoryKeys
+from abonent.sealing import Keyring
 from tests.fuzz.targets import LONGEST, PLANTED, TARGETS, Broken, Target
 from tests.routing.files import HEAD, OPERATORS, row
 

@@ -188,6 +188,8 @@ def lost_update(store: LosesUpdates) -> Stage:
     stage = Stage([store, store], random.Random(1))
     claimed(stage)
     stage.settle()
+    for each in stage.identifiers:
+        each._engine.archive.ledger.enter()  # which is read and written only once
     store.together = threading.Barrier(2)
     outcomes = at_once(
         partial(stage.call, f"caller {n}", identifier, "prove", stage.users[0], "000000")

@@ -38,8 +38,8 @@ from abonent.errors import (
     Unavailable,
     UserInputError,
 )
+from abonent.keys import MemoryKeys
 from abonent.ports import Keys, Put, Unit
-from abonent.sealing import MemoryKeys
 from abonent.simulation import SimulatedClock, SimulatedSender
 from tests.properties.parts import HOUR, KEYS, MICROSECOND, MINUTE, N1, N2, START, bounded
 

@@ -25,8 +25,8 @@ from abonent import (
     SubscriberNumber,
 )
 from abonent.core.states import Aggregate
+from abonent.keys import MemoryKeys
 from abonent.ports import Entry, Keys, Record, Storage
-from abonent.sealing import MemoryKeys
 from abonent.simulation import (
     SimulatedClock,
     SimulatedOperator,

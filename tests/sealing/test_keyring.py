@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from abonent import OneTimeCode, SubscriberNumber
 from abonent.errors import KeyUnavailable, RecordDamaged, UnknownQuery
+from abonent.keys import MemoryKeys
 from abonent.ports import Keys
 from abonent.possession.codes import same_code as same_code_of_codes
-from abonent.sealing import Keyring, MemoryKeys, new_subject_key, same_code, subject_of
+from abonent.sealing import Keyring, new_subject_key, same_code, subject_of
 from tests.properties.parts import N1, N2, bounded
 
 OLD, NEW, WRONG = b"o" * 32, b"n" * 32, b"w" * 32

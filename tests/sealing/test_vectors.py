@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from abonent.errors import KeyUnavailable, RecordDamaged
+from abonent.keys import MemoryKeys
 from abonent.ports import Keys
 from abonent.sealing import (
     TAG_LENGTH,
     Keyring,
-    MemoryKeys,
     _derive,
     _mac,
     _open,
@@ -148,7 +148,7 @@ def test_each_purpose_has_the_derived_key_of_its_name():
     for purpose, cipher in (("row", made.row), ("query", made.query)):
         by_name = AESGCM(_derive(ROOT, f"abonent/1/{purpose}".encode()))
         assert b"body" == _open(by_name, b"place", _seal(cipher, bytes(12), b"place", b"body"), "")
-    for purpose, keyed in (("index", made.index), ("code", made.code)):
+    for purpose, keyed in (("index", made.index), ("code", made.code), ("check", made.check)):
         by_name = HMAC(_derive(ROOT, f"abonent/1/{purpose}".encode()), SHA256())
         assert _mac(by_name, b"message") == _mac(keyed, b"message")
 

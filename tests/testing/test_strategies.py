@@ -44,7 +44,7 @@ PUBLIC = [
     if is_record(each)
     and each not in (abonent.OneTimeCodes, abonent.AsyncOneTimeCodes, abonent.CodeTexts)
     and each is not abonent.MemoryKeys
-    and each not in (abonent.FileKeys, abonent.EnvironmentKeys)
+    and each not in (abonent.FileKeys, abonent.EnvironmentKeys, abonent.WrappedKeys)
 ]
 PORTS = [
     each for each in vars(ports).values() if is_record(each) and each.__module__ == "abonent.ports"

@@ -50,6 +50,7 @@ from abonent import (
     SubscriberNumber,
     SweepReport,
     SystemClock,
+    WrappedKeys,
     parse_number,
     rules_in_force,
 )
@@ -83,6 +84,8 @@ from abonent.ports import (
     CodeSender,
     GatewayFeatures,
     KeyProvider,
+    Keys,
+    KeyService,
     NumberRouter,
     OperatorGateway,
     PossessionCheck,
@@ -174,6 +177,17 @@ class AsyncPossession:
         return Verdict.PROVEN
 
 
+class Wrapping:
+    def wrap(self, key_id: str, secret: bytes) -> bytes:
+        return secret[::-1]
+
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
+        return wrapped[::-1]
+
+    def wrapped_by(self, key_id: str, wrapped: bytes) -> str:
+        return "service/1"
+
+
 class AsyncRouter:
     async def serving(self, number: SubscriberNumber) -> str | Unrouted:
         return Unrouted.UNKNOWN_RANGE
@@ -191,6 +205,8 @@ def adapters_fit_their_ports() -> None:
     clock: Clock = SystemClock()
     storages: list[Storage] = [MemoryStorage(), SqliteStorage("kept.db", territory="RU")]
     keys: list[KeyProvider] = [FileKeys("keys.json"), EnvironmentKeys(), MemoryKeys.random()]
+    service: KeyService = Wrapping()
+    keys.append(WrappedKeys("keys.json", service))
     del gateway, async_gateway, possession, own_codes, async_possession
     del router, async_router, clock, storages, keys
 
@@ -241,6 +257,9 @@ def values() -> None:
     assert_type(agreement.in_force(NOW), bool)
     assert_type(Policy().code_valid, timedelta)
     assert_type(FileKeys.create("keys.json"), FileKeys)
+    assert_type(FileKeys("keys.json").add(), str)
+    assert_type(WrappedKeys.create("keys.json", Wrapping()), WrappedKeys)
+    assert_type(WrappedKeys("keys.json", Wrapping()).keys(), Keys)
 
 
 def errors(error: AbonentError, refused: Refused, fault: AdapterFault) -> None:

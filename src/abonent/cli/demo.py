@@ -32,9 +32,9 @@ from abonent.core.states import NoticeKind, Reason
 from abonent.errors import CallerError, Refused
 from abonent.feed import Happening
 from abonent.identifier import Identifier
+from abonent.keys import FileKeys
 from abonent.ports import Notice, Unrouted
 from abonent.possession import OneTimeCodes
-from abonent.sealing import FileKeys
 from abonent.simulation import SimulatedClock
 from abonent.stores import SqliteStorage
 

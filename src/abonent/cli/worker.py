@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 from abonent.errors import AbonentError, InvalidValue
 from abonent.identifier import Identifier
@@ -31,6 +31,12 @@ def found(target: str) -> Callable[[], Identifier]:
     Raises:
         InvalidValue: there is none.
     """
+    make: Callable[[], Identifier] = function_of(target)
+    return make
+
+
+def function_of(target: str) -> Callable[[], Any]:
+    """Return the function that a target names, whatever it makes; errors as for `found`."""
     module_name, _, name = target.partition(":")
     if not module_name or not name:
         raise InvalidValue("the target is module:function, such as service.main:make_identifier")
@@ -39,7 +45,7 @@ def found(target: str) -> Callable[[], Identifier]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise InvalidValue(f"there is no module {error.name}") from None
-    make: Callable[[], Identifier] | None = getattr(module, name, None)
+    make: Callable[[], Any] | None = getattr(module, name, None)
     if not callable(make):
         raise InvalidValue(f"module {module_name} has no function {name}")
     return make

@@ -17,6 +17,7 @@ from abonent.core.owed import CANNOT_SAY, OPEN, UNKNOWN_USER, Gate, gate
 from abonent.core.states import (
     Aggregate,
 )
+from abonent.engine.ledger import Ledger
 from abonent.engine.observing import cause_of
 from abonent.ports import Record, Storage
 from abonent.records import (
@@ -65,19 +66,32 @@ class Archive:
         self.keyring = keyring
         self.terrain = terrain
         self.space = terrain.messenger.id
+        self.ledger = Ledger(storage, keyring, self.space)
 
     def load(self, keys: Sequence[bytes]) -> list[Held | None]:
         """Return the rows with these keys as committed.
 
         Raises:
             StorageError: the store is out of reach, or a row is damaged.
-            KeyUnavailable: a row is sealed under a key that is not there.
+            KeyUnavailable, KeyMaterialInvalid: the store was written with other keys.
         """
-        found = self.storage.load(self.space, keys)
+        found = self.read(keys)
         return [
             None if record is None else self.open(key, record)
             for key, record in zip(keys, found, strict=True)
         ]
+
+    def read(self, keys: Sequence[bytes]) -> list[Record | None]:
+        """Return the records with these keys as committed, sealed as they are."""
+        if not self.ledger.agreed:
+            self.ledger.check()
+        return self.storage.load(self.space, keys)
+
+    def scan(self, after: bytes, limit: int) -> list[tuple[bytes, Record]]:
+        """Return a page of records, as `Storage.scan` does."""
+        if not self.ledger.agreed:
+            self.ledger.check()
+        return self.storage.scan(self.space, after, limit)
 
     def open(self, key: bytes, record: Record) -> Held:
         """Open one row."""
@@ -93,7 +107,7 @@ class Archive:
             return CANNOT_SAY
 
     def _gate(self, keys: tuple[bytes, ...], now: datetime) -> Gate:
-        found = self.storage.load(self.space, keys)
+        found = self.read(keys)
         for key, record in zip(keys, found, strict=True):
             if record is not None:
                 body = self.keyring.open_row(key, record.version, record.body)

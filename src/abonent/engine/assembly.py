@@ -26,6 +26,7 @@ from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
 from abonent.engine.observing import Observer, Telling
 from abonent.engine.reconciling import Reconciler
+from abonent.engine.resealing import Resealer
 from abonent.errors import DoubleRefused, InvalidValue, NoRulesInForce, UnknownOperator
 from abonent.ports import Clock, KeyProvider, Storage
 from abonent.sealing import Keyring
@@ -49,6 +50,7 @@ class Engine:
     inbound: Inbound
     importer: Importer
     reconciler: Reconciler
+    resealer: Resealer
 
 
 def assemble(
@@ -116,6 +118,7 @@ def assemble(
         inbound,
         Importer(loop),
         Reconciler(loop, inbound),
+        Resealer(archive, clock, limiter),
     )
 
 

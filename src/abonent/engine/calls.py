@@ -196,7 +196,7 @@ class Calls:
             issue=0 if live is None else live.issue,
             key_id="" if live is None else live.key_id,
             proven=proven,
-            query_id=self._keyring.query_id(held.key) if asks and proven else "",
+            query_id=self._keyring.query_id(held.key, held.subject) if asks and proven else "",
             code=new_id() if proven else "",
             rival_proven_at=rival_of(draft, held, state.number) if proven and not asks else None,
         )
@@ -279,7 +279,7 @@ class Calls:
         self._loop.commits.check()
         archive = self._loop.archive
         keys = archive.keyring.user_tags(user_id)
-        found = archive.storage.load(archive.space, keys)
+        found = archive.read(keys)
         return next((key for key, record in zip(keys, found, strict=True) if record), None)
 
     def gate(self, user_id: str) -> Gate:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,6 +50,9 @@ from abonent.records import (
 )
 from abonent.sealing import new_subject_key, subject_of
 
+_LOOKS: Final = 4
+"""How often an owner is sought anew that is not there any more."""
+
 
 class _Change(Struct, frozen=True):
     """What a draft did to one row: from where, to what, and what it told the journal."""
@@ -69,6 +72,7 @@ class Draft:
         self._changes: dict[bytes, _Change] = {}
         self._budgets: dict[bytes, tuple[int, Instants]] = {}
         self._strays: list[Append] = []
+        self._others: dict[bytes, tuple[bytes, ...]] = {}
 
     # reading
 
@@ -96,6 +100,8 @@ class Draft:
         held = self.find_user(keys)
         if held is None:
             row = Row(user_id=user_id, subject_key=new_subject_key(), aggregate=BLANK)
+            # While keys turn, another process may begin the same user in another place.
+            self._others[keys[0]] = keys[1:]
             return Held(key=keys[0], version=0, row=row)
         if held.row.user_id is None:
             return replace(held, row=replace(held.row, user_id=user_id))
@@ -117,9 +123,20 @@ class Draft:
         # Between the finding and the reading, another process may have forgotten somebody.
         return [held for held in found if held.row.user_id is not None]
 
+    def row_of(self, subject: bytes) -> Held | None:
+        """Return the row of a journal's subject, wherever it was moved to."""
+        found = self._owners((subject_alias(subject),)) if subject else []
+        return found[0] if found else None
+
     def _owners(self, aliases: tuple[bytes, ...]) -> list[Held]:
-        rows = (self.row(owner) for owner in self._batch.owners_of(aliases))
-        return [held for held in rows if held is not None]
+        found: list[Held] = []
+        for _ in range(_LOOKS):
+            owners = self._batch.owners_of(aliases)
+            found = [held for owner in owners if (held := self.row(owner)) is not None]
+            if len(found) == len(owners):
+                break
+            self._batch.look_again(aliases, (each for each in owners if self.row(each) is None))
+        return found
 
     def tags(self, number: SubscriberNumber) -> tuple[bytes, ...]:
         """Return the blind indexes of a number."""
@@ -227,6 +244,7 @@ class Draft:
         self._changes |= other._changes
         self._budgets |= other._budgets
         self._strays += other._strays
+        self._others |= other._others
 
     def attempt(self, work: Callable[[Draft], Any]) -> Any:
         """Let a task work here; if it raises, nothing of it stays."""
@@ -244,8 +262,10 @@ class Draft:
         puts: list[Put] = []
         aliases: list[AliasChange] = []
         appends = list(self._strays)
-        for change in self._changes.values():
+        for key, change in self._changes.items():
             puts.append(self._put(change))
+            if not change.before.version:
+                puts += [Put(each, 0, None) for each in self._others.get(key, ())]
             aliases += self._aliases(change)
             appends += self._appends(change)
         for key, (version, counted) in self._budgets.items():
@@ -307,29 +327,34 @@ class Draft:
             changes.append(AliasChange(subject_alias(change.before.subject), key, False))
         if is_kept and (renewed or not was_kept):
             changes.append(AliasChange(subject_alias(change.after.subject), key, True, True))
-        was_held, was_asked = _numbers(change.before.aggregate)
-        held, asked = _numbers(change.after.aggregate)
+        was_held, was_asked = numbers_of(change.before.aggregate)
+        held, asked = numbers_of(change.after.aggregate)
         if was_held != held:
-            changes += self._moved(key, was_held, held, holder_aliases, sole=True)
+            if was_held is not None:
+                changes += [
+                    AliasChange(each, key, False) for each in holder_aliases(self.tags(was_held))
+                ]
+            if held is not None:
+                changes += holding(holder_aliases(self.tags(held)), key)
         if was_asked != asked:
-            changes += self._moved(key, was_asked, asked, pending_aliases, sole=False)
+            if was_asked is not None:
+                changes += [
+                    AliasChange(each, key, False) for each in pending_aliases(self.tags(was_asked))
+                ]
+            if asked is not None:
+                changes.append(AliasChange(pending_aliases(self.tags(asked))[0], key, True))
         return changes
 
-    def _moved(
-        self,
-        key: bytes,
-        old: SubscriberNumber | None,
-        new: SubscriberNumber | None,
-        aliases_of: Callable[[tuple[bytes, ...]], tuple[bytes, ...]],
-        *,
-        sole: bool,
-    ) -> Iterator[AliasChange]:
-        if old is not None:
-            for alias in aliases_of(self.tags(old)):
-                yield AliasChange(alias, key, False)
-        if new is not None:
-            for alias in aliases_of(self.tags(new)):
-                yield AliasChange(alias, key, True, sole)
+
+def holding(aliases: tuple[bytes, ...], owner: bytes) -> Iterator[AliasChange]:
+    """Return what makes a row the one holder of a number, known by the current key only.
+
+    Under the other live keys nobody may hold it: a process whose current key is another one writes
+    there, and whoever of the two commits later has to see the earlier (I3).
+    """
+    yield AliasChange(aliases[0], owner, True, True)
+    for alias in aliases[1:]:
+        yield AliasChange(alias, owner, False, True)
 
 
 def _is_empty(aggregate: Aggregate) -> bool:
@@ -339,7 +364,7 @@ def _is_empty(aggregate: Aggregate) -> bool:
     )
 
 
-def _numbers(aggregate: Aggregate) -> tuple[SubscriberNumber | None, SubscriberNumber | None]:
+def numbers_of(aggregate: Aggregate) -> tuple[SubscriberNumber | None, SubscriberNumber | None]:
     """Return the number that is held, and the one about which an operator was asked."""
     state = aggregate.state
     identified = identified_in(standing_identification(state))

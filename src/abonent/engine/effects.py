@@ -132,13 +132,16 @@ class AlarmKind(Enum):
     NOTICE_OVERDUE = "notice_overdue"
     """On the operator's side: a messenger did not acknowledge a notice in the statutory time. It
     is tried on."""
+    KEY_WORN = "key_worn"
+    """A root key has made a quarter, or more, of the seals that one key may: make a new one."""
 
 
 @frozen(kw_only=True)
 class Alarm:
     """Something a person has to look at; it names no user and no number.
 
-    `adapter` is who it is about: an operator, a sender, or, on the operator's side, a messenger.
+    `adapter` is who it is about: an operator, a sender, a root key by its id, or, on the operator's
+    side, a messenger.
     """
 
     kind: AlarmKind

@@ -40,11 +40,11 @@ from abonent.engine.effects import (
     Submit,
 )
 from abonent.engine.observing import Telling
-from abonent.engine.rounds import Decided, Rounds
+from abonent.engine.rounds import Decided, Rounds, SweepReport
 from abonent.engine.settling import Settler
 from abonent.errors import AbonentError, StorageError, UnknownQuery
 from abonent.ports import Clock, PossessionClaim, Unrouted
-from abonent.sealing import new_id
+from abonent.sealing import MOST_SEALS, new_id
 
 
 class Done(Decided[Held, Effect, Event], frozen=True):
@@ -74,7 +74,7 @@ class Loop(Rounds[Held, Effect, Event]):
             storage=archive.storage,
             space=archive.space,
             commits=GroupCommit(
-                Settler(archive, telling).settle,
+                Settler(archive, telling, ledger=archive.ledger).settle,
                 linger=None if within is None else within.total_seconds(),
             ),
             clock=clock,
@@ -84,6 +84,17 @@ class Loop(Rounds[Held, Effect, Event]):
         self._performer = performer
         self.alarms: Alarms = performer
         self._router = router
+        archive.ledger.worn = self._tell_worn
+
+    def _tell_worn(self, key_id: str, seals: int) -> None:
+        share = f"{seals * 100 // MOST_SEALS}_percent"
+        self.alarms.raise_alarm(AlarmKind.KEY_WORN, key_id, share)
+
+    def sweep(self, limit: int) -> Flow[SweepReport]:
+        """Settle what is due, but claim nothing that others could settle and this one cannot."""
+        if not self.archive.ledger.agreed:
+            yield Read(self.archive.ledger.check, ())
+        return (yield from super().sweep(limit))
 
     # --- effects ---------------------------------------------------------------------
 
@@ -200,7 +211,7 @@ class Loop(Rounds[Held, Effect, Event]):
         serving: str | None,
     ) -> Done:
         """Judge an answer; a task."""
-        held = draft.row(key)
+        held = draft.row(key) or draft.row_of(self.keyring.subject_of_query(query_id))
         if held is None:
             raise UnknownQuery("nothing is held about who this question was about")
         state = held.aggregate.state
@@ -215,7 +226,7 @@ class Loop(Rounds[Held, Effect, Event]):
             outcome=outcome,
             opaque=opaque,
             serving=serving,
-            next_query_id=self.keyring.query_id(key) if not_ours else "",
+            next_query_id=self.keyring.query_id(held.key, held.subject) if not_ours else "",
             code=new_id() if outcome is Outcome.HELD else "",
             rival_proven_at=rival,
         )

@@ -127,3 +127,15 @@ class Batch(Generic[D]):
             owners.update(dict.fromkeys(kept))
             owners.update(dict.fromkeys(own for own, (present, _) in moved.items() if present))
         return tuple(owners)
+
+    def look_again(self, aliases: Sequence[bytes], gone: Iterable[bytes]) -> None:
+        """Read anew, when next asked, who owns these aliases, and what was not where it was found.
+
+        A row that was moved between two readings would be in neither place.
+        """
+        for alias in aliases:
+            self.owners.pop(alias, None)
+        for key in gone:
+            if key not in self._origins:
+                self.records.pop(key, None)
+                self.rows.pop(key, None)

@@ -104,10 +104,7 @@ class Reconciler:
         )
 
     def _page(self, after: bytes) -> Flow[Sequence[tuple[bytes, Record]]]:
-        archive = self._loop.archive
-        page: Sequence[tuple[bytes, Record]] = yield Read(
-            archive.storage.scan, (archive.space, after, _CHUNK)
-        )
+        page: Sequence[tuple[bytes, Record]] = yield Read(self._loop.archive.scan, (after, _CHUNK))
         return page
 
     def _identified(self, key: bytes, record: Record, operator: str) -> Identified | None:

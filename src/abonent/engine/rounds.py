@@ -129,7 +129,8 @@ class Rounds(ABC, Generic[H, F, E]):
         results = yield from self.perform_all((done,))
         held = done.held
         for each in results:
-            if each is not None and each.version > held.version:
+            # Where a rotation of keys moved the row meanwhile, its versions begin anew.
+            if each is not None and (each.key != held.key or each.version > held.version):
                 held = each
         return held
 

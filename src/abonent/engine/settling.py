@@ -6,6 +6,7 @@ Knows batches and conflicts. Refuses to know what a task is about.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from time import perf_counter
 from typing import Any, Final
 
@@ -14,9 +15,10 @@ from msgspec import Struct
 from abonent.engine.archive import Archive
 from abonent.engine.commits import Task
 from abonent.engine.drafts import Draft
+from abonent.engine.ledger import Ledger
 from abonent.engine.observing import Observed, Telling
 from abonent.engine.reading import Batch
-from abonent.errors import Contended, StorageError
+from abonent.errors import AbonentError, Contended, StorageError
 from abonent.ports import Unit
 
 _ROUNDS: Final = 64
@@ -26,7 +28,8 @@ _ROUNDS: Final = 64
 class Settler:
     """Settles the tasks that a group commit has collected.
 
-    `batch` and `draft` make what the tasks are settled in; the operator's side has its own.
+    `batch` and `draft` make what the tasks are settled in; the operator's side has its own. With a
+    `ledger`, nothing is settled before the keys were found to be the right ones.
     """
 
     def __init__(
@@ -36,16 +39,18 @@ class Settler:
         *,
         batch: Callable[[Any], Batch[Any]] = Batch,
         draft: Callable[[Any], Any] = Draft,
+        ledger: Ledger | None = None,
     ) -> None:
         self._archive = archive
         self._telling = telling
         self._batch = batch
         self._draft = draft
+        self._ledger = ledger
 
     def settle(self, tasks: Sequence[Task]) -> None:
         """Set the result or error of every task."""
         began = perf_counter()
-        left = list(tasks)
+        left = [] if self._refused(tasks) else list(tasks)
         for _ in range(_ROUNDS):
             left = self._round(left)
             if not left:
@@ -56,6 +61,18 @@ class Settler:
             seconds = perf_counter() - began
             self._telling.tell(Observed(what="flush", seconds=seconds, count=len(tasks)))
 
+    def _refused(self, tasks: Sequence[Task]) -> bool:
+        """Refuse all tasks where the keys are not those that the store was written with."""
+        if self._ledger is None or self._ledger.entered:
+            return False
+        try:
+            self._ledger.enter()
+        except AbonentError as error:
+            for task in tasks:
+                task.error = copy(error)
+            return True
+        return False
+
     def _round(self, tasks: list[Task]) -> list[Task]:
         """Decide and commit a batch; return the tasks that lost and have to decide anew."""
         batch: Batch[Draft] = self._batch(self._archive)
@@ -64,7 +81,7 @@ class Settler:
             batch.foresee(alias for task in tasks for alias in task.aliases)
             bundles = _decide(batch, tasks, self._draft)
             units = [each.unit for each in bundles if each.unit is not None]
-            applied = self._archive.storage.commit(units) if units else []
+            applied = self._commit(units)
         except StorageError as error:
             return self._fail(tasks, error)
         verdicts = iter(applied)
@@ -79,6 +96,13 @@ class Settler:
             else:
                 lost += [task for task, _, _ in bundle.outcomes]
         return lost
+
+    def _commit(self, units: Sequence[Unit]) -> list[bool]:
+        if not units:
+            return []
+        if self._ledger is None:
+            return self._archive.storage.commit(units)
+        return self._ledger.commit(units)
 
     def _fail(self, tasks: list[Task], error: StorageError) -> list[Task]:
         """One damaged row hurts its own task only; a store out of reach hurts all."""

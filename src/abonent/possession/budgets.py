@@ -12,7 +12,8 @@ Knows counters in a store that all processes of a messenger share. Refuses to kn
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Final
@@ -32,13 +33,14 @@ from abonent.errors import (
     Unavailable,
 )
 from abonent.ports import KeyProvider, Put, Record, Storage, Unit
-from abonent.sealing import Keyring
+from abonent.sealing import Keyring, key_of
 
 _SLICES: Final = 16
 _SHARES: Final = 64
 """A share is this part of what is left, so that the last codes are taken one by one."""
 _SHARES_KEPT: Final = 4096
 _ROUNDS: Final = 64
+_PAGE: Final = 500
 _LOOK_AGAIN: Final = timedelta(seconds=5)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WITHIN: Final = (timedelta(minutes=1), timedelta(days=31))
@@ -193,6 +195,81 @@ class SendBudgets:
                     self._change(each, lambda _: _NOTHING)
                     self._shares.pop(each.name, None)
 
+    # --- keys that turn ------------------------------------------------------------------
+
+    def seals(self) -> int:
+        """Return how many seals this process has made under the current key."""
+        return self._keyring.seals
+
+    def reseal(self, at: datetime) -> int:
+        """Move the fuse and the budget in all to the current key; drop ranges that count no more.
+
+        A range says nowhere which it is, so that its counter moves when it is used again.
+
+        Returns:
+            How many counters were moved or dropped.
+
+        Raises:
+            Unavailable, Misconfigured: as `admit`.
+        """
+        with _as_limiter():
+            return sum(map(self._move, self._fixed)) + self._drop_spent(at)
+
+    def left(self, at: datetime) -> Sequence[tuple[str, datetime | None]]:
+        """Return, for each counter under an older key, the key's id and until when it counts.
+
+        Raises:
+            Unavailable, Misconfigured: as `admit`.
+        """
+        with _as_limiter():
+            return [
+                (key_of(record.body), self._counts_until(self._opened(key, record)))
+                for key, record in self._older()
+            ]
+
+    def _move(self, counter: _Counter) -> bool:
+        keys = self._keyring.range_tags(counter.name)
+        for _ in range(_ROUNDS):
+            found = self._storage.load(self._space, keys)
+            if not any(found[1:]) and not any(map(self._is_older, found)):
+                return False
+            if self._commit(keys, found, self._read(keys, found)):
+                return True
+        raise Unavailable("others keep counting codes", adapter="limiter")
+
+    def _drop_spent(self, at: datetime) -> int:
+        fixed = {tag for each in self._fixed for tag in self._keyring.range_tags(each.name)}
+        puts = [
+            Put(key, record.version, None)
+            for key, record in self._pages()
+            if key not in fixed and self._is_spent(self._opened(key, record), at)
+        ]
+        # Each by itself: one that is used at this moment is not spent, and stays.
+        return sum(self._storage.commit([Unit(self._space, (put,)) for put in puts]))
+
+    def _is_spent(self, counted: _Counted, at: datetime) -> bool:
+        until = self._counts_until(counted)
+        return not counted.blown and (until is None or until <= at)
+
+    def _counts_until(self, counted: _Counted) -> datetime | None:
+        """Return until when a range counts, None where it does not, or no range is counted."""
+        if self._by_range is None or not counted.slices:
+            return None
+        return _Counter("", self._by_range).counts_until(counted.slices[-1][0])
+
+    def _is_older(self, record: Record | None) -> bool:
+        return record is not None and key_of(record.body) != self._keyring.current
+
+    def _older(self) -> Iterator[tuple[bytes, Record]]:
+        return (each for each in self._pages() if self._is_older(each[1]))
+
+    def _pages(self) -> Iterator[tuple[bytes, Record]]:
+        after: bytes | None = b""
+        while after is not None:
+            page = self._storage.scan(self._space, after, _PAGE)
+            yield from page
+            after = page[-1][0] if len(page) == _PAGE else None
+
     # --- in memory -------------------------------------------------------------------
 
     def _counters(self, number: SubscriberNumber) -> tuple[_Counter, ...]:
@@ -259,19 +336,13 @@ class SendBudgets:
     ) -> tuple[_Counted, _Counted]:
         """Change what is stored, whoever else does; return it as it was and is."""
         keys = self._keyring.range_tags(counter.name)
-        try:
+        with _as_limiter():
             for _ in range(_ROUNDS):
                 found = self._storage.load(self._space, keys)
                 before = self._read(keys, found)
                 after = change(before)
                 if after == before or self._commit(keys, found, after):
                     return before, after
-        except StorageError as error:
-            if error.retryable:
-                raise Unavailable("codes cannot be counted now", adapter="limiter") from None
-            raise Misconfigured("codes cannot be counted", adapter="limiter") from None
-        except KeyUnavailable:
-            raise Misconfigured("a counter's key is not there", adapter="limiter") from None
         raise Unavailable("others keep counting codes", adapter="limiter")
 
     def _read(self, keys: tuple[bytes, ...], found: list[Record | None]) -> _Counted:
@@ -281,15 +352,18 @@ class SendBudgets:
         for key, record in zip(keys, found, strict=True):
             if record is None:
                 continue
-            body = self._keyring.open_row(key, record.version, record.body)
-            try:
-                counted = msgspec.msgpack.decode(body, type=_Counted)
-            except (msgspec.MsgspecError, ValueError):
-                raise RecordDamaged("a counter cannot be read") from None
+            counted = self._opened(key, record)
             blown = blown or counted.blown
             for of_slice, count in counted.slices:
                 counts[of_slice] = counts.get(of_slice, 0) + count
         return _Counted(1, tuple(sorted(counts.items())), blown)
+
+    def _opened(self, key: bytes, record: Record) -> _Counted:
+        body = self._keyring.open_row(key, record.version, record.body)
+        try:
+            return msgspec.msgpack.decode(body, type=_Counted)
+        except (msgspec.MsgspecError, ValueError):
+            raise RecordDamaged("a counter cannot be read") from None
 
     def _commit(self, keys: tuple[bytes, ...], found: list[Record | None], after: _Counted) -> bool:
         """Write under the current key; what stood under older ones goes with the same commit."""
@@ -303,6 +377,19 @@ class SendBudgets:
             elif record is not None:
                 puts.append(Put(key, version, None))
         return self._storage.commit([Unit(self._space, tuple(puts))])[0]
+
+
+@contextmanager
+def _as_limiter() -> Generator[None]:
+    """Let nothing of the store out but what a limiter may raise."""
+    try:
+        yield
+    except StorageError as error:
+        if error.retryable:
+            raise Unavailable("codes cannot be counted now", adapter="limiter") from None
+        raise Misconfigured("codes cannot be counted", adapter="limiter") from None
+    except KeyUnavailable:
+        raise Misconfigured("a counter's key is not there", adapter="limiter") from None
 
 
 def _free_at(counter: _Counter, counts: dict[int, int], over: int) -> datetime:

@@ -29,6 +29,7 @@ from abonent.stores.sqlite_file import (
     connect,
     create,
     grow_log,
+    of_one_instant,
     of_system,
     ours,
     prepare_writer,
@@ -36,6 +37,7 @@ from abonent.stores.sqlite_file import (
 )
 from abonent.stores.sqlite_rows import (
     CURSOR_BITS,
+    IN_ONE,
     LAST_CURSOR,
     MOVE_DEADLINE,
     Stored,
@@ -143,7 +145,8 @@ class SqliteStorage:
         sql = f"{_RECORDS} WHERE n.space = ? AND n.key"
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
-            rows = select_in(connection, sql, self._space(connection, space), keys)
+            with of_one_instant(connection, len(keys) > IN_ONE):
+                rows = select_in(connection, sql, self._space(connection, space), keys)
             found = {key: Record(version, body) for key, version, body in rows}
             return [found.get(key) for key in keys]
 
@@ -154,7 +157,8 @@ class SqliteStorage:
         """See `Storage.find`."""
 
         def work(connection: sqlite3.Connection) -> list[tuple[bytes, ...]]:
-            found = owners_of(connection, self._space(connection, space), aliases)
+            with of_one_instant(connection, len(aliases) > IN_ONE):
+                found = owners_of(connection, self._space(connection, space), aliases)
             return [tuple(sorted(found.get(alias, ()))) for alias in aliases]
 
         return self._read(work, short=len(aliases) <= _SHORT)

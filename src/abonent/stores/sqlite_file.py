@@ -10,7 +10,8 @@ import errno
 import os
 import secrets
 import sqlite3
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -239,3 +240,19 @@ def ours(error: sqlite3.Error) -> AbonentError:
         return StorageError(f"SQLite's driver refused the call ({type(error).__name__})")
     kind, text = _MEANING.get(code & 0xFF, (StorageError, "SQLite failed"))
     return kind(f"{text} ({error.sqlite_errorname})")
+
+
+@contextmanager
+def of_one_instant(connection: sqlite3.Connection, several: bool) -> Generator[None]:
+    """Read by several statements as of one instant: a commit between them would show half a unit.
+
+    One statement is of one instant by itself.
+    """
+    if not several:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")

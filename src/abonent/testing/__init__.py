@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Route,
     )
     from abonent.testing.contracts.senders import AsyncCodeSenderContract, CodeSenderContract
+    from abonent.testing.contracts.services import KeyServiceContract
     from abonent.testing.contracts.stage import Heard, Stage
     from abonent.testing.contracts.storage import StorageContract
     from abonent.testing.machine import StorageMachine
@@ -39,6 +40,7 @@ __all__ = [
     "Contract",
     "Heard",
     "KeyProviderContract",
+    "KeyServiceContract",
     "NumberRouterContract",
     "OperatorGatewayContract",
     "PossessionCheckContract",
@@ -59,6 +61,7 @@ _HOMES = {
     "Contract": "abonent.testing.contracts.contract",
     "Heard": "abonent.testing.contracts.stage",
     "KeyProviderContract": "abonent.testing.contracts.keys",
+    "KeyServiceContract": "abonent.testing.contracts.services",
     "NumberRouterContract": "abonent.testing.contracts.routers",
     "OperatorGatewayContract": "abonent.testing.contracts.gateways",
     "PossessionCheckContract": "abonent.testing.contracts.possession",

@@ -23,9 +23,9 @@ from abonent.engine.inbound import Received
 from abonent.engine.rounds import SweepReport
 from abonent.errors import InvalidValue
 from abonent.identifier import Identifier
+from abonent.keys import MemoryKeys
 from abonent.ports import LateAnswer, Notice, OneTimeCode, Query, SendLimiter, Storage
 from abonent.possession import OneTimeCodes
-from abonent.sealing import MemoryKeys
 from abonent.simulation import (
     Reply,
     SimulatedClock,

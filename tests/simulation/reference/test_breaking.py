@@ -159,7 +159,7 @@ def test_two_processes_do_not_overwrite_each_other(tmp_path):
 
 
 def keys_of(folder):
-    from abonent.sealing import FileKeys
+    from abonent.keys import FileKeys
 
     return FileKeys(folder / "operator.keys")
 

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from abonent.errors import SetupError
-from abonent.sealing import FileKeys
+from abonent.keys import FileKeys
 from abonent.simulation.reference import Running, listening, url_of
 from abonent.simulation.reference.operator import made
 from abonent.simulation.reference.serving import AddressUnusable

@@ -42,9 +42,9 @@ from abonent.gateways.camara import (
     SigningKey,
 )
 from abonent.identifier import Identifier
+from abonent.keys import FileKeys
 from abonent.ports import Answer, Query, RecordEntry, WithdrawEntry
 from abonent.possession import OneTimeCodes
-from abonent.sealing import FileKeys
 from abonent.simulation.reference import Subscriber
 from abonent.stores import SqliteStorage
 from abonent.transport import Request

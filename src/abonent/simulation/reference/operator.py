@@ -23,9 +23,9 @@ from abonent.core.parties import Operator
 from abonent.engine.assembly import SystemClock
 from abonent.engine.observing import cause_of
 from abonent.errors import AbonentError
+from abonent.keys import FileKeys
 from abonent.operator import AsyncOperatorDesk, DeskPolicy
 from abonent.ports import Clock
-from abonent.sealing import FileKeys
 from abonent.simulation.reference.assertions import Assertions, Used
 from abonent.simulation.reference.carrying import FaultyBase, FaultyCarrier
 from abonent.simulation.reference.clients import Client

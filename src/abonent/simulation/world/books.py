@@ -13,8 +13,9 @@ from attrs import define, field, frozen
 
 from abonent.core.numbers import SubscriberNumber
 from abonent.engine.importing import DeclaredUser, RejectedUser
+from abonent.keys import MemoryKeys
 from abonent.ports import LateAnswer, Notice
-from abonent.sealing import Keyring, MemoryKeys
+from abonent.sealing import Keyring
 from abonent.simulation.world.ledger import Account
 
 if TYPE_CHECKING:

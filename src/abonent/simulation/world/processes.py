@@ -16,9 +16,9 @@ from abonent.engine.effects import Lane
 from abonent.errors import StoreUnavailable
 from abonent.gates import GateCache
 from abonent.identifier import Identifier
+from abonent.keys import MemoryKeys
 from abonent.ports import Entry, GatewayFeatures, Record, Storage, StorageFeatures, Unit
 from abonent.possession import OneTimeCodes
-from abonent.sealing import MemoryKeys
 from abonent.simulation.world.agenda import EPOCH, Agenda
 from abonent.simulation.world.books import STALENESS
 from abonent.simulation.world.carriers import Link, Registry, Sms
@@ -89,7 +89,11 @@ class Door:
         process.let_others_in()
         applied = self.inner.commit(units)
         process.service.committed(
-            [unit for unit, done in zip(units, applied, strict=True) if done],
+            [
+                unit
+                for unit, done in zip(units, applied, strict=True)
+                if done and unit.space == process.service.messenger.id
+            ],
             lost=applied.count(False),
         )
         process.visit("after commit")

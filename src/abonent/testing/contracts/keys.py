@@ -108,10 +108,10 @@ class KeyProviderContract(Contract, shared_tests=True):
         shown_by += [caplog.text, *capsys.readouterr()]
         text = "".join(shown_by)
         for root in keys.roots.values():
-            assert not any(each in text for each in _written(root))
+            assert not any(each in text for each in written_forms(root))
 
 
-def _written(root: bytes) -> Iterator[str]:
+def written_forms(root: bytes) -> Iterator[str]:
     """The ways in which a key gets into a text."""
     yield root.hex()
     yield repr(root)[2:-1]

@@ -32,9 +32,11 @@ from abonent.testing.contracts.storage_parts import (
     A,
     OpenStorage,
     at_once,
+    disown,
     entry,
     everything,
     of_all_kinds,
+    own,
     put,
 )
 
@@ -285,6 +287,36 @@ class StorageContract(ChangesContract, BytesContract, shared_tests=True):
                 alice, boris = storage.load(A, [ALICE, BORIS])
                 assert alice == boris
             assert all(writing.result(60))
+
+    def test_reading_many_is_of_one_instant(self, handles: list[Storage], storage: Storage) -> None:
+        """A record that a unit moves from one key to another is found by who asks for both.
+
+        Also among so many that a store may read them bit by bit: keys turn while others read.
+        """
+        between = [b"%06d" % each for each in range(1_200)]
+        here, there = b"%06d" % -1, b"%06d" % 1_200
+        storage.commit([Unit(A, (Put(here, 0, b"0"),), (own(b"n", here),))])
+        enough = threading.Event()
+
+        def move() -> list[bool]:
+            moved: list[bool] = []
+            while not enough.is_set():
+                for old, new in ((here, there), (there, here)):
+                    puts = (Put(old, 1, None), Put(new, 0, b"0"))
+                    owners = (disown(b"n", old), own(b"n", new, sole=True))
+                    moved += handles[0].commit([Unit(A, puts, owners)])
+            return moved
+
+        with ThreadPoolExecutor(1) as pool:
+            moving = pool.submit(move)
+            try:
+                for _ in range(60):
+                    first, *_, last = storage.load(A, [here, *between, there])
+                    assert (first is None) != (last is None)
+                    assert len(storage.find(A, [b"n"])[0]) == 1
+            finally:
+                enough.set()
+            assert all(moving.result(60))
 
     @needs("durable")
     def test_reopening_keeps_records_and_aliases(

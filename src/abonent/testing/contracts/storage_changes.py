@@ -9,7 +9,7 @@ from itertools import islice
 
 import pytest
 
-from abonent.ports import Append, Put, Record, Storage, StorageFeatures, Unit
+from abonent.ports import AliasChange, Append, Put, Record, Storage, StorageFeatures, Unit
 from abonent.testing.contracts.storage_parts import (
     ALICE,
     BORIS,
@@ -295,6 +295,44 @@ class ChangesContract(StorageFixtures, shared_tests=True):
         batch = [aliases(own(b"n", ALICE, sole=True)), aliases(own(b"n", BORIS))]
         assert storage.commit(batch) == [True, True]
         assert storage.find(A, [b"n"]) == [(ALICE, BORIS)]
+
+    def test_that_nobody_owns_an_alias_can_be_demanded(self, storage: Storage) -> None:
+        """Who leaves an alias that nobody else may own conflicts with another owner (I3).
+
+        While keys turn, a number is held under one of several aliases, and free under the others.
+        """
+        free = AliasChange(b"n", ALICE, False, True)
+        assert storage.commit([aliases(free)]) == [True]
+        assert storage.commit([aliases(own(b"n", ALICE)), aliases(free)]) == [True, True]
+        assert storage.find(A, [b"n"]) == [()]
+        assert storage.commit([aliases(own(b"n", BORIS)), aliases(free)]) == [True, False]
+        unit = Unit(A, (Put(CLARA, 0, b"c"),), (own(b"m", ALICE, sole=True), free))
+        assert storage.commit([unit]) == [False]
+        assert storage.find(A, [b"m", b"n"]) == [(), (BORIS,)]
+        assert storage.load(A, [CLARA]) == [None]
+
+    def test_a_record_is_moved(self, storage: Storage) -> None:
+        """One unit takes a record, its deadline and its aliases from one key to another."""
+        storage.commit([Unit(A, (Put(ALICE, 0, b"a", 5),), (own(b"n", ALICE, sole=True),))])
+        move = Unit(
+            A,
+            (Put(BORIS, 0, b"a", 5), Put(ALICE, 1, None), Put(CLARA, 0, None)),
+            (disown(b"n", ALICE), own(b"n", BORIS, sole=True)),
+        )
+        assert storage.commit([move, move]) == [True, False]
+        assert storage.scan(A, b"", 10) == [(BORIS, Record(1, b"a"))]
+        assert storage.find(A, [b"n"]) == [(BORIS,)]
+        assert storage.due(A, 5, 10, SECOND) == [BORIS]
+
+    def test_a_record_is_not_moved_where_there_is_one(self, storage: Storage) -> None:
+        """A unit that demands that nothing is elsewhere conflicts where something is."""
+        storage.commit([put(ALICE, 0, b"a"), put(CLARA, 0, b"c")])
+        move = Unit(A, (Put(BORIS, 0, b"a"), Put(ALICE, 1, None), Put(CLARA, 0, None)))
+        assert storage.commit([move]) == [False]
+        assert storage.load(A, [ALICE, BORIS]) == [Record(1, b"a"), None]
+        batch = [put(CLARA, 1, None), move]
+        assert storage.commit(batch) == [True, True]
+        assert storage.scan(A, b"", 10) == [(BORIS, Record(1, b"a"))]
 
     def test_of_concurrent_sole_owners_one_wins(
         self, handles: list[Storage], storage: Storage
