@@ -21,6 +21,8 @@ from abonent.stores import MemoryStorage
 from abonent.stores.postgres import PostgresStorage
 
 SPACE = "m"
+KEYS_SPACE = "m/keys"
+"""Where the ledger of keys lies; its one record is looked at with the others."""
 _CURSOR = (1 << 40) - 1
 
 
@@ -84,7 +86,9 @@ class KeptOnServer:
                 owners={alias: frozenset(several) for alias, several in owners.items()},
                 journal=tuple(Entry(*row) for row in journal),
             )
-            counted = [last for (last,) in rows("SELECT cursor FROM {}.space")]
+            counted = [
+                last for (last,) in rows(f"SELECT cursor FROM {{}}.space WHERE name = '{SPACE}'")
+            ]
         wrong = [] if counted in ([], [len(journal)]) else [f"cursors are counted to {counted}"]
         return contents, wrong
 
@@ -93,7 +97,7 @@ def kept_by(reference: MemoryStorage) -> Contents:
     """What the reference keeps."""
     space = reference._spaces[SPACE]
     return Contents(
-        records=dict(space.records),
+        records={**space.records, **reference._spaces[KEYS_SPACE].records},
         deadlines=dict(space.deadlines),
         owners={alias: frozenset(owners) for alias, owners in space.owners.items() if owners},
         journal=tuple(space.journal),
