@@ -24,6 +24,8 @@ from abonent import (
 )
 from abonent.core.events import LateAnswerIgnored
 from abonent.engine.archive import holder_aliases
+from abonent.engine.commits import Task
+from abonent.engine.leads import leads_of
 from abonent.errors import IdentifierClosed, InvalidValue, KeyInUse, KeyUnavailable
 from abonent.ports import Put, Record, Unit
 from abonent.sealing import key_of
@@ -345,6 +347,16 @@ def test_i4_a_notice_finds_who_is_moved_at_this_moment():
     assert not world.identifier.gate("alice").open
 
 
+def test_i4_a_notice_that_shares_a_commit_finds_who_is_moved():
+    """I4: also in one batch with another call of the user, which was read before the move."""
+    store, world, other = between()
+    loop = world.identifier._loop
+    loop.commits.post(Task(world.keyring.user_tags("alice"), lambda _: None))
+    store.after["load"] = lambda: moved(other)
+    assert ("alice",) == world.identifier.receive(notice()).users
+    assert not world.identifier.gate("alice").open
+
+
 def test_the_feed_leaves_nobody_out_who_is_moved_at_this_moment():
     """A change is told at least once, also if its user moves while the page is read."""
     store, world, other = between()
@@ -581,6 +593,55 @@ def test_what_is_found_again_makes_a_key_unclear():
     found = use(second, "k1").clear_since
     assert found is not None
     assert found > clear + DAY
+
+
+def test_a_pass_that_was_killed_makes_a_key_unclear():
+    """What it found and moved before it died was there, though the next pass finds nothing."""
+    first = World(keys=NEW)
+    late = again(first, OVERLAP)
+    late.identify("boris", N2)  # from now on it writes nothing in the ledger for a while
+    second = again(late, NEW)
+    later(second, DAY + HOUR)
+    assert 1 == moved(second)
+    moved(second)
+    assert use(second, "k1").clear_since is not None
+    second.clock.advance(1)
+    late.identify("alice", N1)
+    killed = again(late, NEW)
+    page = killed.identifier.reseal(limit=1)
+    while not page.resealed:
+        assert page.cursor is not None
+        page = killed.identifier.reseal(after=page.cursor, limit=1)
+    assert use(second, "k1").clear_since is None
+
+
+@pytest.mark.parametrize("way", ["tag", "code", "query"])
+def test_an_attempt_leads_to_the_key_that_it_began_under(way: str):
+    """Its row is in its place and sealed right; the key of its code, count or question is older."""
+    first = World(keys=NEW)
+    late = again(first, OVERLAP)
+    claims, sends = {"tag": (late, first), "code": (first, late), "query": (first, first)}[way]
+    first.identifier.claim("alice", N2.e164)
+    first.clock.advance(61)
+    claims.identifier.claim("alice", N1.e164)
+    first.clock.advance(61)
+    sends.identifier.claim("alice", N1.e164)
+    if way == "query":
+        first.operators["mts"].script(Reply.UNAVAILABLE)
+        first.operators["mts"].answer_with(Reply.LATER)
+        late.identifier.prove("alice", late.sender.code_for(N1))
+        late.flush()
+        later(first, timedelta(seconds=40))
+    else:
+        first.identifier.prove("alice", first.wrong())
+    first.flush()
+    key = first.identifier.row_key("alice")
+    assert key == first.keyring.user_tags("alice")[0]
+    (record,) = first.storage.load("m", [key])
+    assert record is not None
+    assert "k2" == key_of(record.body)
+    leads = leads_of(first.identifier._engine.archive, [(key, record)], first.clock.now())
+    assert [frozenset({"k1"})] == [each.key_ids for each in leads]
 
 
 def test_a_pass_that_lacks_pages_says_nothing():
