@@ -167,6 +167,14 @@ def workers(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def rotation(session: nox.Session) -> None:
+    """Turn the keys of 100,000 users under 16 callers; the process that does is killed 5 times."""
+    install_wheel(session)
+    session.install(*group("tests"))
+    session.run("python", "-m", "tests.rotation", *session.posargs)
+
+
+@nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Numbers, numbering plans and stored bytes that nobody wrote."""
     install_wheel(session, "cli", "http", "testing")

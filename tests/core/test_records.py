@@ -77,7 +77,7 @@ def test_values_are_stable():
     expected["AlarmKind"] = [
         *("misconfigured", "adapter_fault", "debt_given_up"),
         *("feed_silent", "feed_lapsing", "feed_ended"),
-        *("answer_lapsed", "notice_overdue"),
+        *("answer_lapsed", "notice_overdue", "key_worn"),
     ]
     assert expected == {name: [each.value for each in kind] for name, kind in found.items()}
     for kind in found.values():

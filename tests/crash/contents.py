@@ -24,6 +24,8 @@ from abonent.stores.postgres import PostgresStorage
 SPACE = "m"
 open_sqlite = partial(SqliteStorage, territory="RU")
 """What opens the store that is under test: a file, in the country that the rules demand."""
+KEYS_SPACE = "m/keys"
+"""Where the ledger of keys lies; its one record is looked at with the others."""
 _CURSOR = (1 << 40) - 1
 
 
@@ -87,7 +89,9 @@ class KeptOnServer:
                 owners={alias: frozenset(several) for alias, several in owners.items()},
                 journal=tuple(Entry(*row) for row in journal),
             )
-            counted = [last for (last,) in rows("SELECT cursor FROM {}.space")]
+            counted = [
+                last for (last,) in rows(f"SELECT cursor FROM {{}}.space WHERE name = '{SPACE}'")
+            ]
         wrong = [] if counted in ([], [len(journal)]) else [f"cursors are counted to {counted}"]
         return contents, wrong
 
@@ -96,7 +100,7 @@ def kept_by(reference: MemoryStorage) -> Contents:
     """What the reference keeps."""
     space = reference._spaces[SPACE]
     return Contents(
-        records=dict(space.records),
+        records={**space.records, **reference._spaces[KEYS_SPACE].records},
         deadlines=dict(space.deadlines),
         owners={alias: frozenset(owners) for alias, owners in space.owners.items() if owners},
         journal=tuple(space.journal),

@@ -295,6 +295,87 @@ def test_a_rotation_of_keys_forgets_nothing():
     assert 0 == admitted(budgets(storage, keys=only, in_all=budget))
 
 
+ROOTS = {"k1": bytes(32), "k2": bytes(range(32))}
+OLD = MemoryKeys(Keys(current="k1", roots={"k1": ROOTS["k1"]}))
+NEW = MemoryKeys(Keys(current="k2", roots=ROOTS))
+
+
+def test_counters_are_moved_to_the_new_key():
+    """What is known by name moves as it is; a range says nowhere which it is, and stays."""
+    storage = MemoryStorage()
+    given = {
+        "in_all": SendBudget(limit=10),
+        "fuse": SendBudget(limit=9),
+        "by_range": SendBudget(limit=8, within=timedelta(hours=1)),
+    }
+    assert 5 == admitted(budgets(storage, keys=OLD, **given), upto=5)
+    limiter = budgets(storage, keys=NEW, **given)
+    at = START
+    assert {"k1"} == {key_id for key_id, _ in limiter.left(at)}
+    assert 3 == len(limiter.left(at))
+    before = limiter.seals()
+    assert 2 == limiter.reseal(at)
+    assert before + 2 == limiter.seals()
+    assert 0 == limiter.reseal(at)
+    ((key_id, until),) = limiter.left(at)
+    assert "k1" == key_id
+    assert until is not None
+    assert timedelta(hours=1) <= until - at <= timedelta(hours=1, minutes=4)
+    assert 0 == limiter.reseal(until - MICROSECOND)
+    assert 1 == limiter.reseal(until)
+    assert [] == limiter.left(until)
+    only = MemoryKeys(Keys(current="k2", roots={"k2": ROOTS["k2"]}))
+    assert 4 == admitted(budgets(storage, keys=only, in_all=given["in_all"], fuse=given["fuse"]))
+
+
+def test_a_range_moves_when_it_is_used():
+    """The counter is written under the current key, and what stood under the old one goes."""
+    storage = MemoryStorage()
+    given = {"by_range": SendBudget(limit=8)}
+    assert 5 == admitted(budgets(storage, keys=OLD, **given), upto=5)
+    limiter = budgets(storage, keys=NEW, **given)
+    assert 3 == admitted(limiter)
+    assert [] == limiter.left(START)
+
+
+def test_ranges_that_nobody_counts_any_more_are_dropped():
+    """Who has taken the budget of ranges away does not keep an old key for it."""
+    storage = MemoryStorage()
+    admitted(budgets(storage, keys=OLD, by_range=SendBudget(limit=8)), upto=5)
+    limiter = budgets(storage, keys=NEW, in_all=SendBudget(limit=8))
+    assert 1 == limiter.reseal(START)
+    assert [] == limiter.left(START)
+
+
+def test_a_blown_fuse_is_moved_as_it_is():
+    """P20: a rotation of keys mends nothing."""
+    storage = MemoryStorage()
+    given = {"fuse": SendBudget(limit=3)}
+    admitted(budgets(storage, keys=OLD, **given))
+    assert 1 == budgets(storage, keys=NEW, **given).reseal(START)
+    assert 0 == admitted(budgets(storage, keys=NEW, **given))
+
+
+@pytest.mark.parametrize("call", ["reseal", "left"])
+def test_where_counters_cannot_be_read_nothing_is_said_of_keys(call: str):
+    """What a limiter may raise, and nothing else."""
+    storage = MemoryStorage()
+    admitted(budgets(storage, keys=NEW, in_all=SendBudget(limit=3)))
+    limiter = budgets(storage, keys=OLD, in_all=SendBudget(limit=3))
+    with pytest.raises(Misconfigured):
+        getattr(limiter, call)(START)
+
+
+def test_a_counter_that_others_keep_writing_is_not_moved():
+    """It is said so, and tried again with the next pass."""
+    storage = MemoryStorage()
+    admitted(budgets(storage, keys=OLD, in_all=SendBudget(limit=3)))
+    limiter = budgets(storage, keys=NEW, in_all=SendBudget(limit=3))
+    storage.commit = lambda units: [False for _ in units]
+    with pytest.raises(Unavailable):
+        limiter.reseal(START)
+
+
 def test_a_process_that_does_not_know_the_new_key_yet():
     """What it counts meanwhile counts as well, and a fuse that blew stays blown."""
     storage = MemoryStorage()

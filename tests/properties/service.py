@@ -51,6 +51,7 @@ from abonent.simulation import (
 )
 from tests.properties.parts import (
     ANSWER_TIME,
+    KEYS,
     N1,
     N2,
     ROOT,
@@ -189,6 +190,7 @@ class Service(RuleBasedStateMachine):
     """Two users, two numbers, two operators, one store, and processes that come and go."""
 
     focus = ""
+    keys = KEYS
 
     def open_store(self) -> Storage:
         return MemoryStorage()
@@ -249,6 +251,7 @@ class Service(RuleBasedStateMachine):
     def start(self) -> None:
         self.world = World(
             self.store,
+            keys=self.keys,
             kind=self.kind,
             policy=self.policy,
             clock=self.clock,

@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 from abonent import OneTimeCode, SubscriberNumber
 from abonent.errors import KeyUnavailable, RecordDamaged, UnknownQuery
 from abonent.keys import MemoryKeys
+from abonent.operator.ports import LONGEST_ID
 from abonent.ports import Keys
 from abonent.possession.codes import same_code as same_code_of_codes
-from abonent.sealing import Keyring, new_subject_key, same_code, subject_of
+from abonent.sealing import (
+    Keyring,
+    key_of,
+    key_of_query,
+    new_subject_key,
+    same_code,
+    subject_of,
+)
 from tests.properties.parts import N1, N2, bounded
 
 OLD, NEW, WRONG = b"o" * 32, b"n" * 32, b"w" * 32
@@ -80,6 +88,25 @@ def test_any_bytes_are_refused_by_name(sealed: bytes):
         KEYRING.open_entry(b"s" * 32, 1, sealed)
     with pytest.raises(UnknownQuery):
         KEYRING.row_of_query(base64.urlsafe_b64encode(sealed).decode())
+
+
+def test_what_is_sealed_names_its_key():
+    """Row and question tell under which key they were made, without being opened."""
+    ring = keyring("k7", k7=OLD)
+    assert "k7" == key_of(ring.seal_row(b"k" * 16, 1, b"body"))
+    assert "k7" == key_of_query(ring.query_id(b"k" * 16))
+    for foreign in ("", "no base64!", "AA", "x" * 40):
+        assert "" == key_of_query(foreign)
+    with pytest.raises(RecordDamaged):
+        key_of(b"")
+
+
+def test_a_question_leads_to_row_and_subject():
+    """The subject is found still when the row was moved; older questions have none."""
+    query = KEYRING.query_id(b"r" * 16, b"s" * 16)
+    assert (b"r" * 16, b"s" * 16) == (KEYRING.row_of_query(query), KEYRING.subject_of_query(query))
+    assert b"" == KEYRING.subject_of_query(KEYRING.query_id(b"r" * 16))
+    assert len(keyring("k" * 16, **{"k" * 16: OLD}).query_id(b"r" * 16, b"s" * 16)) <= LONGEST_ID
 
 
 @given(st.text(max_size=60))

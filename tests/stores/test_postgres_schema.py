@@ -278,7 +278,7 @@ def test_messengers_are_told_apart(conninfo, schema):
 
 
 def test_a_user_keeps_the_key_when_keys_are_rotated(conninfo, schema):
-    """What an application keeps beside its users stays right."""
+    """What an application keeps beside its users stays right, until rows are moved."""
     roots = {"k1": secrets.token_bytes(32)}
     sender = SimulatedSender()
 
@@ -300,6 +300,12 @@ def test_a_user_keeps_the_key_when_keys_are_rotated(conninfo, schema):
         identifier.prove("alice", sender.code_for("+79161234567"))
         assert key == identifier.row_key("alice")
         assert [(key,)] == rows(conninfo, f"SELECT row_key FROM {schema}.holder")
+        assert 1 == identifier.reseal().resealed
+        moved = identifier.row_key("alice")
+        assert moved != key
+        assert [(moved,)] == rows(conninfo, f"SELECT row_key FROM {schema}.holder")
+        found = rows(conninfo, f"SELECT row_key FROM {schema}.user_row")
+        assert [(moved,)] == found
 
 
 @pytest.mark.parametrize("view", VIEWS)

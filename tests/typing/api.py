@@ -25,6 +25,7 @@ from abonent import (
     Happening,
     Identifier,
     Ignored,
+    KeyUse,
     LateAnswer,
     MemoryKeys,
     MemoryStorage,
@@ -42,6 +43,7 @@ from abonent import (
     Reason,
     Received,
     ReplayReport,
+    Resealed,
     Rules,
     SenderAlarm,
     SqliteStorage,
@@ -337,6 +339,9 @@ def inbound(identifier: Identifier, number: SubscriberNumber) -> None:
     assert_type(identifier.receive_many([notice, late]), list[Received | AbonentError])
     assert_type(identifier.sweep(), SweepReport)
     assert_type(identifier.sweep(limit=10).due, int)
+    assert_type(identifier.reseal(limit=10), Resealed)
+    assert_type(identifier.reseal(after=b"k").cursor, bytes | None)
+    assert_type(identifier.key_uses(), tuple[KeyUse, ...])
     assert_type(identifier.changes(after=7), list[GateChanged])
     assert_type(identifier.history("alice"), list[Happening])
     assert_type(identifier.history("alice")[0].event, Event)
@@ -362,6 +367,8 @@ async def asynchronous() -> None:
         await identifier.require_open("alice")
         assert_type(await identifier.forget("alice"), bool)
         assert_type(await identifier.sweep(), SweepReport)
+        assert_type(await identifier.reseal(), Resealed)
+        assert_type(await identifier.key_uses(), tuple[KeyUse, ...])
         assert_type(await identifier.changes(), list[GateChanged])
         assert_type(await identifier.history("alice"), list[Happening])
         assert_type(await identifier.replay(), ReplayReport)

@@ -78,7 +78,8 @@ class Ledger:
         """
         if not self.agreed:
             with self._lock:
-                self._check()
+                if not self.agreed:  # others may have waited with us
+                    self._check()
 
     def enter(self) -> None:
         """Have the current key in the ledger before anything is sealed under it.
@@ -90,7 +91,7 @@ class Ledger:
             with self._lock:
                 self._check()
                 self._change(self._with_current)
-                self.entered = True
+                self.agreed = self.entered = True
 
     def lines(self) -> dict[str, KeyLine]:
         """Return what the ledger says now, by key."""
@@ -119,6 +120,17 @@ class Ledger:
         self._version = 0 if record is None else record.version
         read = () if record is None else decode_ledger(record.body)
         self._lines = {each.key_id: each for each in read}
+        for line in read:
+            self._compare(line)
+
+    def _compare(self, line: KeyLine) -> None:
+        known = line.key_id in self._keyring.key_ids
+        if not known and not line.retired:
+            message = f"the store was written with key {line.key_id}, which is not there"
+            raise KeyUnavailable(message, key_id=line.key_id)
+        if known and self._keyring.check_value(line.key_id) != line.check:
+            message = f"key {line.key_id} is not the one that the store was written with"
+            raise KeyMaterialInvalid(message)
 
     def _unit(self, lines: dict[str, KeyLine]) -> Unit:
         body = encode_ledger([lines[key_id] for key_id in sorted(lines)])
@@ -128,14 +140,6 @@ class Ledger:
         self._read()
         if not self._version:
             self._check_rows()
-        for line in self._lines.values():
-            known = line.key_id in self._keyring.key_ids
-            if not known and not line.retired:
-                message = f"the store was written with key {line.key_id}, which is not there"
-                raise KeyUnavailable(message, key_id=line.key_id)
-            if known and self._keyring.check_value(line.key_id) != line.check:
-                message = f"key {line.key_id} is not the one that the store was written with"
-                raise KeyMaterialInvalid(message)
         self.agreed = True
         self._allow()
 
@@ -192,11 +196,14 @@ class Ledger:
             **self._lines,
             current: replace(line, seals=line.seals + more, clear_since=None),
         }
-        # Should somebody else write it, or nobody know, it is compared anew before the next use.
-        self.agreed = self.entered = False
-        *applied, done = self._storage.commit([*units, self._unit(after)])
+        done = False
+        try:
+            *applied, done = self._storage.commit([*units, self._unit(after)])
+        finally:
+            if not done:
+                # Somebody else wrote it, or nobody knows: it is compared anew before the next use.
+                self.agreed = self.entered = False
         if done:
-            self.agreed = self.entered = True
             self._version, self._lines = self._version + 1, after
             self._counted += more
             self._count_at = self._counted - self._share // 2

@@ -116,8 +116,6 @@ class Resealer:
                 self._pass.next = cursor
                 if cursor is None:
                     self._note_clear(self._pass)
-            else:
-                self._pass.next = None  # pages are missing: it says nothing about a key
         return Resealed(
             seen=len(page),
             resealed=moved + counted[0],
@@ -278,7 +276,6 @@ def _moved(archive: Archive, held: Held) -> Unit:
         puts.append(Put(held.key, held.version, None))
         aliases.append(AliasChange(subject_alias(held.subject), held.key, False))
         aliases.append(AliasChange(subject_alias(held.subject), place, True, True))
-    puts += [Put(each, 0, None) for each in places if each not in (place, held.key)]
     number, _ = numbers_of(row.aggregate)
     if number is not None:
         names = holder_aliases(keyring.number_tags(number))

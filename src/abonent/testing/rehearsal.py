@@ -24,7 +24,15 @@ from abonent.engine.rounds import SweepReport
 from abonent.errors import InvalidValue
 from abonent.identifier import Identifier
 from abonent.keys import MemoryKeys
-from abonent.ports import LateAnswer, Notice, OneTimeCode, Query, SendLimiter, Storage
+from abonent.ports import (
+    KeyProvider,
+    LateAnswer,
+    Notice,
+    OneTimeCode,
+    Query,
+    SendLimiter,
+    Storage,
+)
 from abonent.possession import OneTimeCodes
 from abonent.simulation import (
     Reply,
@@ -59,6 +67,7 @@ class Rehearsal:
         policy: Policy | None = None,
         storage: Storage | None = None,
         limiter: SendLimiter | None = None,
+        keys: KeyProvider | None = None,
         start: datetime = START,
     ) -> None:
         """Put it up.
@@ -69,6 +78,7 @@ class Rehearsal:
             policy: the messenger's own choices.
             storage: where users are kept; None for memory. It is closed with the rehearsal.
             limiter: bounds the codes sent to many numbers.
+            keys: the root keys; None for a random one.
             start: the instant at which the clock stands.
         """
         self.clock = SimulatedClock(start)
@@ -81,7 +91,7 @@ class Rehearsal:
         self.identifier = Identifier(
             messenger=Messenger(id="messenger", kind=messenger),
             storage=MemoryStorage() if storage is None else storage,
-            keys=MemoryKeys.random(),
+            keys=keys or MemoryKeys.random(),
             possession=OneTimeCodes(self.sender, prompt=True),
             agreements=[
                 Agreement(
