@@ -17,6 +17,7 @@ from attrs import evolve
 
 from abonent.cli.simulate import course, figures, show
 from abonent.cli.simulate.plan import Plan, StoreKind
+from abonent.pages.words import duration
 from abonent.ports import Storage
 from abonent.simulation.world import Faults, WorldOutcome, run_world
 from abonent.stores import SqliteStorage
@@ -321,7 +322,7 @@ def test_the_bar_goes_with_the_days(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_durations_are_spelled_in_a_fitting_unit(spelled: str, seconds: float) -> None:
     """Two digits that tell something, and 24 hours are 24 hours."""
-    assert spelled == figures.duration(seconds)
+    assert spelled == duration(seconds)
 
 
 def test_quantiles_are_values_that_occurred() -> None:
