@@ -6,10 +6,12 @@ Knows HTML and its escaping: nothing gets into a page but through `escape`, or a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import zip_longest
 from typing import Final
 
+from abonent.pages.tables import Cell
 from abonent.pages.words import printable
 
 # The page may style itself; it may load nothing, run nothing and send nothing.
@@ -66,6 +68,14 @@ tbody th { font-weight: 400; }
 td, th { padding: .25rem .5rem .25rem 0; vertical-align: top; }
 tr { border-bottom: 1px solid var(--faint); }
 td, thead th:nth-child(n+2) { text-align: end; font-variant-numeric: tabular-nums; }
+.bad { color: var(--limit); font-weight: 600; }
+@media (max-width: 40rem) {
+  .stacks thead { display: none; }
+  .stacks tr { display: grid; grid-template-columns: 1fr auto; padding: .5rem 0; }
+  .stacks tbody th { grid-column: 1 / -1; font-weight: 600; }
+  .stacks td { display: contents; }
+  .stacks td::before { content: attr(data-head); }
+}
 .tables, main > section { margin-top: 1rem; }
 .tables {
   display: grid; gap: 1rem; align-items: start;
@@ -114,14 +124,29 @@ def figure(name: str, title: str, says: str, svg: str | None) -> str:
 """
 
 
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table whose first cells name their rows."""
+def table(
+    heads: Sequence[str], rows: Iterable[Iterable[str | Cell]], *, stacks: bool = False
+) -> str:
+    """Return a table whose first cells name their rows.
+
+    `stacks`: on a phone, each row becomes a list of its cells, every one with the head of its
+    column.
+    """
     head = "".join(f'<th scope="col">{text(each)}</th>' for each in heads)
-    lines = "\n".join(map(_row, rows))
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
+    lines = "\n".join(_row(heads if stacks else (), cells) for cells in rows)
+    kind = ' class="stacks"' if stacks else ""
+    return f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
 
 
-def _row(cells: Iterable[str]) -> str:
+def _row(heads: Sequence[str], cells: Iterable[str | Cell]) -> str:
     name, *rest = cells
-    values = "".join(f"<td>{text(each)}</td>" for each in rest)
-    return f'<tr><th scope="row">{text(name)}</th>{values}</tr>'
+    values = "".join(_cell("td", "", each, head) for each, head in zip_longest(rest, heads[1:]))
+    first = _cell("th", ' scope="row"', name, None)
+    return f"<tr>{first}{values}</tr>"
+
+
+def _cell(tag: str, scope: str, cell: str | Cell, head: str | None) -> str:
+    words, bad = (cell.words, cell.bad) if isinstance(cell, Cell) else (cell, False)
+    marked = ' class="bad"' if bad else ""
+    named = "" if head is None else f' data-head="{text(head)}"'
+    return f"<{tag}{scope}{marked}{named}>{text(words)}</{tag}>"

@@ -95,7 +95,7 @@ def _draw_limit(axes: Axes, limit: float) -> None:
     )
 
 
-def finish_bars(axes: Axes, names: Sequence[str], counts: Sequence[int], unit: str) -> None:
+def finish_bars(axes: Axes, names: Sequence[str], counts: Sequence[float], unit: str) -> None:
     """Put the first bar on top, its name before it and its count behind it."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -106,7 +106,7 @@ def finish_bars(axes: Axes, names: Sequence[str], counts: Sequence[int], unit: s
     axes.margins(x=0.15)
     for place, count in enumerate(counts):
         axes.annotate(
-            f"{count:,}",
+            f"{count:,.0f}",
             xy=(count, place),
             xytext=(4, 0),
             textcoords="offset points",
