@@ -16,7 +16,8 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import audit, db, operator
+from abonent.cli import audit, db, operator, writing
+from abonent.cli import report as reporting
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
+app.command(name="report")(reporting.report)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -192,10 +194,9 @@ def simulate(
     from abonent.cli.simulate import course, show
 
     if report is not None:
-        if not course.can_draw():
-            line = "a report needs matplotlib: pip install 'abonent[report]'"
-            raise typer.Exit(_complain(line, 2))
-        course.check_writable(report)
+        if not writing.can_draw():
+            raise typer.Exit(_complain(writing.NEEDED, 2))
+        writing.check_writable(report)
     drawn = secrets.randbelow(10_000) if seed is None else seed
     plan = Plan(seed=drawn, days=days, subscribers=subscribers, store=store, faults=faults)
     with show.progress(days) as tell:

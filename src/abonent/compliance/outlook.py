@@ -169,8 +169,11 @@ def _feed(
     users: int,
     silent_since: datetime,
 ) -> FeedHeard:
-    """An operator that was never heard is silent since its agreement began."""
+    """An operator that was never heard is silent since its agreement began.
+
+    One with none of our users has nothing to tell.
+    """
     starts = [each.starts for each in agreements if each.operator == operator]
     since = heard_at or min(starts, default=None)
-    silent = since is not None and since <= silent_since
+    silent = users > 0 and since is not None and since <= silent_since
     return FeedHeard(operator=operator, heard_at=heard_at, silent=silent, users=users)

@@ -125,7 +125,7 @@ def _header(report: Report) -> str:
 
 
 def _section(told: Table) -> str:
-    rows = table(told.heads, told.rows, stacks=True) if told.rows else ""
+    rows = table(told.heads, told.rows, words=told.words, stacks=True) if told.rows else ""
     return f"""<section id="{text(told.name)}">
 <h2>{text(told.title)}</h2>
 <p class="says">{text(told.says)}</p>

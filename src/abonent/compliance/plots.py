@@ -38,7 +38,8 @@ def plots(report: Report) -> tuple[Plot, ...]:
 
 
 def _answers(report: Report) -> Plot:
-    title = f"Answers against {duration(report.limits.answer)}"
+    limit = report.limits.answer
+    title = f"Answers against {duration(limit)}"
     asked = [each for each in report.answers if each.judged]
     if not asked:
         return Plot(name="plot-answers", title=title, says="No answer was due.", svg=None)
@@ -48,11 +49,12 @@ def _answers(report: Report) -> Plot:
         "Which part of the questions to each operator was answered within a time. A line that ends "
         "below 100 % is of an operator that left questions unanswered."
     )
-    return _shares("plot-answers", title, says, shown, report.limits.answer, _SECONDS)
+    return _shares("plot-answers", title, says, shown, limit=limit, ticks=_SECONDS)
 
 
 def _notices(report: Report) -> Plot:
-    title = f"Notices against {duration(report.limits.notice)}"
+    limit = report.limits.notice
+    title = f"Notices against {duration(limit)}"
     heard = [each for each in report.notices if each.lag.count]
     if not heard:
         says = "No notice came that says when it happened."
@@ -63,7 +65,7 @@ def _notices(report: Report) -> Plot:
         "Which part of each operator's notices came within a time after what they tell of. What "
         "lies to the right of the line came too late."
     )
-    return _shares("plot-notices", title, says, shown, report.limits.notice, _HOURS)
+    return _shares("plot-notices", title, says, shown, limit=limit, ticks=_HOURS)
 
 
 def _shares(
@@ -71,6 +73,7 @@ def _shares(
     title: str,
     says: str,
     shown: Sequence[tuple[str, Times, int, bool]],
+    *,
     limit: float,
     ticks: Sequence[float],
 ) -> Plot:

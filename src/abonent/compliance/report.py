@@ -40,7 +40,7 @@ ENDS_WITHIN: Final = timedelta(days=30)
 """How soon the end of an agreement is soon."""
 SILENT_AFTER: Final = timedelta(days=7)
 """The age of the last notice at which a feed counts as silent."""
-CASES: Final = 50
+CASES: Final = 20
 """How many cases of each duty are shown."""
 
 

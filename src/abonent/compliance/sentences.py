@@ -87,8 +87,8 @@ def _about_now(report: Report) -> Iterator[str]:
         why = WHY_UNWATCHED[each.why]
         yield f"{many(each.users, 'user')} of {each.operator} are unwatched: {why}{since}."
     for each in outlook.silent:
-        heard = "never" if each.heard_at is None else f"last on {moment(each.heard_at)}"
-        yield f"The feed of {each.operator} is silent: it was heard {heard}."
+        heard = "never heard" if each.heard_at is None else f"last heard {moment(each.heard_at)}"
+        yield f"The feed of {each.operator} is silent: it was {heard}."
     for each in outlook.agreements:
         after = f"; {each.followed_by} follows" if each.followed_by else ", and none follows"
         yield f"Agreement {each.agreement} with {each.operator} ends {moment(each.ends)}{after}."

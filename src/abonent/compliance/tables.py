@@ -24,10 +24,16 @@ METHODS: Final = {
     None: "ended before anybody was asked",
 }
 _NOBODY: Final = "no operator"
+_WORDS: Final = frozenset(
+    {"operator", "method", "the number", "why", "since", "last heard", "ends", "followed by"}
+)
+"""The heads of columns that hold words or dates."""
 
 
 def tables(report: Report) -> list[Table]:
-    """Return all tables, in the order in which they are read."""
+    """Return all tables, in the order in which they are read; of no data, those about now."""
+    if report.empty:
+        return about_now(report)
     return [
         *about_now(report),
         answers(report),
@@ -50,7 +56,7 @@ def _table(
     made = tuple(
         tuple(each if isinstance(each, Cell) else Cell(each) for each in row) for row in rows
     )
-    table = Table(name=name, title=title, says=says, heads=tuple(heads), rows=made)
+    table = Table(name=name, title=title, says=says, words=_WORDS, heads=tuple(heads), rows=made)
     return table.shown()
 
 
@@ -191,11 +197,10 @@ def identifications(report: Report) -> Table:
     if not found:
         says = "No identification passed or failed in this period."
     ended = report.ended
-    if ended.lapsed or ended.displaced:
-        says += (
-            f" Of those that stood, {ended.lapsed:,} lapsed because they were not made anew in "
-            f"time, and {ended.displaced:,} were taken over by who proved the number later."
-        )
+    if ended.lapsed:
+        says += f" {many(ended.lapsed, 'identification')} that stood lapsed: not made anew in time."
+    if ended.displaced:
+        says += f" {many(ended.displaced, 'user')} gave way to who proved the number later."
     return _table("identifications", "Identifications", says, heads, rows)
 
 
@@ -295,9 +300,11 @@ def cases(report: Report) -> Iterator[Table]:
 
 
 def _case(each: Case) -> Iterator[Cell]:
+    blamed = each.duty is not Duty.REIDENTIFICATION
+    never = "never came" if blamed else "not to this day"
     yield Cell(moment(each.at))
     yield Cell(each.operator)
-    yield Cell("never came" if each.seconds is None else duration(each.seconds), bad=True)
+    yield Cell(never if each.seconds is None else duration(each.seconds), bad=blamed)
     yield Cell(str(each.cursor))
     yield Cell(each.subject)
     yield Cell(each.number or "–")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import zip_longest
 from typing import Final
 
 from abonent.pages.tables import Cell
@@ -68,13 +67,15 @@ tbody th { font-weight: 400; }
 td, th { padding: .25rem .5rem .25rem 0; vertical-align: top; }
 tr { border-bottom: 1px solid var(--faint); }
 td, thead th:nth-child(n+2) { text-align: end; font-variant-numeric: tabular-nums; }
+td.words, thead th.words:nth-child(n+2) { text-align: start; }
 .bad { color: var(--limit); font-weight: 600; }
 @media (max-width: 40rem) {
   .stacks thead { display: none; }
-  .stacks tr { display: grid; grid-template-columns: 1fr auto; padding: .5rem 0; }
-  .stacks tbody th { grid-column: 1 / -1; font-weight: 600; }
-  .stacks td { display: contents; }
-  .stacks td::before { content: attr(data-head); }
+  .stacks tr, .stacks tbody th { display: block; }
+  .stacks tr { padding: .5rem 0; }
+  .stacks tbody th { font-weight: 600; }
+  .stacks td { display: flex; justify-content: space-between; gap: 1rem; padding-inline-end: 0; }
+  .stacks td::before { content: attr(data-head); color: var(--ink); font-weight: 400; }
 }
 .tables, main > section { margin-top: 1rem; }
 .tables {
@@ -125,28 +126,45 @@ def figure(name: str, title: str, says: str, svg: str | None) -> str:
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Iterable[str | Cell]], *, stacks: bool = False
+    heads: Sequence[str],
+    rows: Iterable[Iterable[str | Cell]],
+    *,
+    words: frozenset[str] = frozenset(),
+    stacks: bool = False,
 ) -> str:
-    """Return a table whose first cells name their rows.
+    """Return a table whose first cells name their rows. Columns with a head in `words` hold words.
 
     `stacks`: on a phone, each row becomes a list of its cells, every one with the head of its
     column.
     """
-    head = "".join(f'<th scope="col">{text(each)}</th>' for each in heads)
-    lines = "\n".join(_row(heads if stacks else (), cells) for cells in rows)
-    kind = ' class="stacks"' if stacks else ""
+    kinds = ["words" if each in words else "" for each in heads]
+    head = "".join(
+        f'<th scope="col"{_class(kind)}>{text(each)}</th>'
+        for each, kind in zip(heads, kinds, strict=True)
+    )
+    names = heads if stacks else [None] * len(heads)
+    lines = "\n".join(_row(names, kinds, cells) for cells in rows)
+    kind = _class("stacks" if stacks else "")
     return f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
 
 
-def _row(heads: Sequence[str], cells: Iterable[str | Cell]) -> str:
-    name, *rest = cells
-    values = "".join(_cell("td", "", each, head) for each, head in zip_longest(rest, heads[1:]))
-    first = _cell("th", ' scope="row"', name, None)
-    return f"<tr>{first}{values}</tr>"
+def _row(names: Sequence[str | None], kinds: Sequence[str], cells: Iterable[str | Cell]) -> str:
+    (_, _, first), *rest = zip(names, kinds, cells, strict=True)
+    values = "".join(_value(*each) for each in rest)
+    words, kind = _of_cell(first, "")
+    return f'<tr><th scope="row"{kind}>{words}</th>{values}</tr>'
 
 
-def _cell(tag: str, scope: str, cell: str | Cell, head: str | None) -> str:
+def _value(name: str | None, kind: str, cell: str | Cell) -> str:
+    words, marked = _of_cell(cell, kind)
+    named = "" if name is None else f' data-head="{text(name)}"'
+    return f"<td{marked}{named}>{words}</td>"
+
+
+def _of_cell(cell: str | Cell, kind: str) -> tuple[str, str]:
     words, bad = (cell.words, cell.bad) if isinstance(cell, Cell) else (cell, False)
-    marked = ' class="bad"' if bad else ""
-    named = "" if head is None else f' data-head="{text(head)}"'
-    return f"<{tag}{scope}{marked}{named}>{text(words)}</{tag}>"
+    return text(words), _class(f"{kind} bad".strip() if bad else kind)
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

@@ -20,13 +20,15 @@ class Cell:
 class Table:
     """A table: what it is called, what has to be known about it, and its cells.
 
-    The first cell of a row names it. Without rows there is no table: `says` says why.
+    The first cell of a row names it; columns in `words` hold words, all others figures. Without
+    rows there is no table: `says` says why.
     """
 
     name: str
     title: str
     says: str
     heads: tuple[str, ...]
+    words: frozenset[str]
     rows: tuple[tuple[Cell, ...], ...]
 
     def shown(self) -> Table:
@@ -40,6 +42,7 @@ class Table:
             name=self.name,
             title=self.title,
             says=self.says,
+            words=self.words,
             heads=tuple(self.heads[place] for place in kept),
             rows=tuple(tuple(row[place] for place in kept) for row in self.rows),
         )
