@@ -6,9 +6,11 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from abonent import (
     Agreement,
+    DeclaredUser,
     Identifier,
     LateAnswer,
     MemoryKeys,
@@ -59,6 +61,7 @@ class Story:
         self.numbers: dict[str, SubscriberNumber] = {}
         self.serving: dict[str, str] = {}
         self.codes: set[str] = set()
+        self._fresh = count(1)
         if agreements is None:
             agreements = [agreement(each, start=start - 90 * DAY) for each in gateways]
         self.storage = MemoryStorage() if storage is None else storage
@@ -80,19 +83,35 @@ class Story:
         self.clock.advance(by)
         self.identifier.sweep()
 
-    def asked(self, user: str, operator: str, reply: Reply = Reply.HELD) -> str:
-        """A user claims a number that an operator serves, and proves it; the operator replies."""
-        number = self.numbers.get(user)
-        if number is None:
-            number = SubscriberNumber(f"+79{1_000_000_00 + 7 * len(self.numbers) + 10_000_000:09d}")
-        self.numbers[user], self.serving[user] = number, operator
+    def fresh(self) -> SubscriberNumber:
+        """A number that nobody has had before."""
+        return SubscriberNumber(f"+79{16_000_000_0 + 1_234_567 * next(self._fresh):09d}")
+
+    def claimed(self, user: str, operator: str) -> None:
+        """A user claims a number that an operator serves: the one they had, or a fresh one."""
+        number = self.numbers.setdefault(user, self.fresh())
+        self.serving[user] = operator
         self.router.port(number, operator)
-        self.operators[operator].script(reply)
         self.identifier.claim(user, number.e164)
-        code = self.sender.code_for(number)
+
+    def asked(self, user: str, operator: str, reply: Reply = Reply.HELD) -> None:
+        """A user claims a number that an operator serves, and proves it; the operator replies."""
+        self.claimed(user, operator)
+        if operator in self.operators:
+            self.operators[operator].script(reply)
+        code = self.sender.code_for(self.numbers[user])
         self.codes.add(code.digits)
         self.identifier.prove(user, code)
-        return self.operators[operator].questions[-1].id if self.operators else ""
+        for each in self.operators.values():
+            each._script.clear()  # a domestic messenger asks nobody
+
+    def taken_over(self, user: str, operator: str | None) -> None:
+        """The messenger had this user before."""
+        number = self.numbers[user] = self.fresh()
+        row = DeclaredUser(
+            user_id=user, number=number.e164, proven_at=self.clock.now(), operator=operator
+        )
+        self.identifier.import_identified([row])
 
     def answer(self, user: str, outcome: Outcome = Outcome.HELD) -> None:
         """The operator answers the last question about a user now."""
@@ -100,9 +119,12 @@ class Story:
         query = next(
             each for each in reversed(operator.questions) if each.number == self.numbers[user]
         )
-        self.identifier.receive(
-            LateAnswer(query_id=query.id, operator=operator.id, outcome=outcome)
-        )
+        self.answer_to(query.id, operator.id, outcome)
+
+    def answer_to(self, query: str, operator: str, outcome: Outcome = Outcome.HELD) -> None:
+        """An operator answers a question now."""
+        late = LateAnswer(query_id=query, operator=operator, outcome=outcome)
+        self.identifier.receive(late)
 
     def answered_after(self, user: str, operator: str, wait: timedelta) -> None:
         """A user is asked about, and the answer comes so much later."""
