@@ -139,12 +139,9 @@ def _judged(document: dict[str, Any], place: _Place, today: date) -> Register:
     if unknown:
         place.refuse("it holds messenger and events and nothing else", _shown(unknown))
     messenger = document.get("messenger")
-    events: Any = document.get("event", [])
     if not isinstance(messenger, str):
         place.refuse("it names no messenger", "messenger")
-    if not isinstance(events, list):
-        place.refuse("events are written as [[event]]", "event")
-    listed = cast("list[Any]", events)
+    listed = _listed(document, place)
     if len(listed) > MOST:
         place.refuse(f"it holds more than {MOST} events", "event")
     try:
@@ -161,6 +158,13 @@ def _judged(document: dict[str, Any], place: _Place, today: date) -> Register:
         except AbonentError as error:
             here.refuse(str(error.args[0]))
     return register
+
+
+def _listed(document: dict[str, Any], place: _Place) -> list[Any]:
+    events: list[Any] | str = document.get("event", [])
+    if not isinstance(events, list):
+        place.refuse("events are written as [[event]]", "event")
+    return events
 
 
 def _event(given: Any, place: _Place) -> Event:
