@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from abonent.compliance.agenda import Known, agenda
 from abonent.compliance.ahead import Ahead
-from abonent.compliance.due import DueItem, DueKind
+from abonent.compliance.due import DueItem
 from abonent.compliance.proceeding.days import day_of
 from abonent.compliance.register import Register
 from abonent.core.parties import check_instant
@@ -22,8 +22,6 @@ from abonent.errors import UnknownMessenger
 if TYPE_CHECKING:
     from abonent.aio import AsyncIdentifier
     from abonent.identifier import Identifier
-
-__all__ = ["DueItem", "DueKind", "calendar_of"]
 
 _PAGE: Final = 500
 

@@ -20,7 +20,7 @@ DAY: Final = timedelta(days=1)
 
 
 def check_day(_: object, attribute: object, value: Any) -> None:
-    """Refuse what is no day from 2000 to 2199, an instant included."""
+    """Refuse what is no day from 2000 to 2199; for what comes from outside."""
     if type(value) is not date:
         raise InvalidValue("this takes a day, without a time and without a time zone")
     if not FIRST <= value <= LAST:

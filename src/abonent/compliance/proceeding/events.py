@@ -66,8 +66,8 @@ class ViolationRemedied:
 class OrderLapsed:
     """The last day of an order passed without the violation remedied. Nobody reports this."""
 
-    on: date = field(validator=check_day)
-    case: str = field(validator=check_id)
+    on: date
+    case: str
 
 
 @frozen(kw_only=True)

@@ -1,8 +1,9 @@
 """The states of an entry in the register, and of a proceeding, each holding just what it needs.
 
 Knows what is so on a day. Refuses to know how it came to be (events) or what may follow
-(transitions). An entry and a proceeding begin alike, with nothing. A proceeding is known by an id
-that the officer gives it, and no text of anybody's has a place here.
+(transitions), and to judge: what a state holds was judged in the events that led to it. An entry
+and a proceeding begin alike, with nothing. A proceeding is known by an id that the officer gives
+it, and no text of anybody's has a place here.
 """
 
 from __future__ import annotations
@@ -10,16 +11,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final, TypeAlias, get_args
 
-from attrs import field, frozen
-
-from abonent.compliance.proceeding.days import check_day
-from abonent.compliance.proceeding.sanctions import check_fine
-from abonent.core.parties import check_id
-
-
-def _check_day_if_any(_: object, attribute: object, value: date | None) -> None:
-    if value is not None:
-        check_day(_, attribute, value)
+from attrs import frozen
 
 
 @frozen(kw_only=True)
@@ -31,22 +23,22 @@ class Blank:
 class Registered:
     """The messenger is in the register of organizers of information dissemination."""
 
-    since: date = field(validator=check_day)
+    since: date
 
 
 @frozen(kw_only=True)
 class Struck:
     """The messenger was struck from the register."""
 
-    since: date = field(validator=check_day)
+    since: date
 
 
 @frozen(kw_only=True)
 class Fine:
     """A fine in whole roubles."""
 
-    on: date = field(validator=check_day)
-    roubles: int = field(validator=check_fine)
+    on: date
+    roubles: int
 
 
 @frozen(kw_only=True)
@@ -56,9 +48,9 @@ class Matter:
     Nothing that happens later is dated before `last`.
     """
 
-    case: str = field(validator=check_id)
-    noticed: date = field(validator=check_day)
-    last: date = field(validator=check_day)
+    case: str
+    noticed: date
+    last: date
     fine: Fine | None = None
 
 
@@ -74,8 +66,8 @@ class Ordered:
     """The violation is to be remedied by the end of the day `due`."""
 
     matter: Matter
-    since: date = field(validator=check_day)
-    due: date = field(validator=check_day)
+    since: date
+    due: date
 
 
 @frozen(kw_only=True)
@@ -83,8 +75,8 @@ class OrderUnmet:
     """The order was not met by the end of the day `due`; access may be restricted."""
 
     matter: Matter
-    due: date = field(validator=check_day)
-    since: date = field(validator=check_day)
+    due: date
+    since: date
 
 
 @frozen(kw_only=True)
@@ -92,9 +84,9 @@ class Restricted:
     """Access is restricted. `remedied` is when the violation was remedied after all, if it was."""
 
     matter: Matter
-    due: date = field(validator=check_day)
-    since: date = field(validator=check_day)
-    remedied: date | None = field(default=None, validator=_check_day_if_any)
+    due: date
+    since: date
+    remedied: date | None = None
 
 
 @frozen(kw_only=True)
@@ -102,7 +94,7 @@ class Lifted:
     """Access is not restricted any more."""
 
     matter: Matter
-    since: date = field(validator=check_day)
+    since: date
 
 
 @frozen(kw_only=True)
@@ -110,8 +102,8 @@ class Remedied:
     """The violation was remedied, in time or too late, before access was restricted."""
 
     matter: Matter
-    due: date = field(validator=check_day)
-    since: date = field(validator=check_day)
+    due: date
+    since: date
 
     @property
     def in_time(self) -> bool:
@@ -124,7 +116,7 @@ class Closed:
     """The proceeding is over."""
 
     matter: Matter
-    since: date = field(validator=check_day)
+    since: date
 
 
 Entry: TypeAlias = Blank | Registered | Struck
