@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn, cast
 import attrs
 from attrs import frozen
 
-from abonent.compliance.proceeding.days import day_of
+from abonent.compliance.proceeding.days import check_day, day_of
 from abonent.compliance.proceeding.events import (
     AccessRestricted,
     CaseClosed,
@@ -29,7 +29,9 @@ from abonent.compliance.proceeding.events import (
     StruckFromRegister,
     ViolationRemedied,
 )
+from abonent.compliance.proceeding.sanctions import check_fine
 from abonent.compliance.register import Register
+from abonent.core.parties import check_id
 from abonent.errors import AbonentError, InvalidValue, RegisterFileError
 
 LARGEST: Final = 64 * 2**10
@@ -52,11 +54,16 @@ FACTS: Final[Mapping[str, type[Event]]] = {
 
 _HEAD: Final = re.compile(r"^[ \t]*\[\[[ \t]*event[ \t]*\]\]", re.MULTILINE)
 _LINE: Final = re.compile(r"line (\d+)")
-_KINDS: Final[Mapping[str, tuple[type, str]]] = {
-    "on": (date, "a day, such as 2027-03-01, without quotes and without a time"),
-    "fact": (str, "one of " + ", ".join(FACTS)),
-    "case": (str, "an id of 1 to 64 characters of a-z, 0-9, '.', '_' and '-'"),
-    "roubles": (int, "a whole number"),
+
+
+def _check_case(_: object, attribute: object, value: Any) -> None:
+    check_id(_, attribute, value if isinstance(value, str) else "")
+
+
+_CHECKS: Final[Mapping[str, Callable[[object, object, Any], None]]] = {
+    "on": check_day,
+    "case": _check_case,
+    "roubles": check_fine,
 }
 
 
@@ -172,23 +179,22 @@ def _event(given: Any, place: _Place) -> Event:
     if not isinstance(given, dict):
         place.refuse("events are written as [[event]]", "event")
     table = cast("dict[str, Any]", given)
-    for key, (kind, form) in _KINDS.items():
-        # Exactly: a datetime is a date to Python, and a bool is an int.
-        if key in table and type(table[key]) is not kind:
-            place.refuse(f"this takes {form}", key)
-    made = FACTS.get(table.get("fact", ""))
+    fact: Any = table.get("fact")
+    made = FACTS.get(fact) if isinstance(fact, str) else None
     if made is None:
-        place.refuse(f"this takes {_KINDS['fact'][1]}", "fact")
-    needed = {"fact", *(each.name for each in attrs.fields(made))}
-    if missing := needed - table.keys():
-        place.refuse(f"it needs {', '.join(sorted(needed))}", min(missing))
-    if unknown := table.keys() - needed:
-        place.refuse(f"it takes {', '.join(sorted(needed))} and nothing else", _shown(unknown))
-    fields = {key: value for key, value in table.items() if key != "fact"}
-    try:
-        return made(**fields)
-    except InvalidValue as error:
-        place.refuse(str(error.args[0]))
+        place.refuse(f"this takes one of {', '.join(FACTS)}", "fact")
+    keys = [each.name for each in attrs.fields(made)]
+    holds = f"{fact} takes {', '.join(keys)}"
+    if missing := set(keys) - table.keys():
+        place.refuse(holds, min(missing))
+    if unknown := table.keys() - {"fact", *keys}:
+        place.refuse(f"{holds} and nothing else", _shown(unknown))
+    for key in keys:
+        try:
+            _CHECKS[key](None, None, table[key])
+        except InvalidValue as error:
+            place.refuse(str(error.args[0]), key)
+    return made(**{key: table[key] for key in keys})
 
 
 def _shown(unknown: set[str]) -> str | None:
