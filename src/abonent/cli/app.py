@@ -16,8 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import audit, db, operator, writing
-from abonent.cli import report as reporting
+from abonent.cli import audit, calendar, db, operator, report, writing
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -43,7 +42,8 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
-app.command(name="report")(reporting.report)
+app.command()(calendar.calendar)
+app.command()(report.report)
 
 
 def run(arguments: Sequence[str]) -> int:

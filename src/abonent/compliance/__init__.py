@@ -1,8 +1,10 @@
-"""What a compliance officer needs: a report of a period, from the journal.
+"""What a compliance officer needs: the register, proceedings, a calendar, and a report of a period.
 
 Knows duties, deadlines and figures. Refuses to identify anybody, and to file anything anywhere.
 """
 
+from abonent.compliance.calendar import calendar_of
+from abonent.compliance.due import DueItem, DueKind
 from abonent.compliance.figures import (
     Answers,
     Case,
@@ -24,6 +26,8 @@ from abonent.compliance.outlook import (
 )
 from abonent.compliance.period import instant_of
 from abonent.compliance.reading import user_at
+from abonent.compliance.register import Register
+from abonent.compliance.register_file import read_register
 from abonent.compliance.report import Limits, Report, report_of
 from abonent.compliance.verdict import Lateness
 
@@ -31,6 +35,8 @@ __all__ = [
     "AgreementEnd",
     "Answers",
     "Case",
+    "DueItem",
+    "DueKind",
     "Duty",
     "Ended",
     "Entries",
@@ -40,13 +46,16 @@ __all__ = [
     "Limits",
     "Notices",
     "Outlook",
+    "Register",
     "Reidentifications",
     "Report",
     "Tally",
     "Times",
     "Unwatched",
     "UnwatchedUsers",
+    "calendar_of",
     "instant_of",
+    "read_register",
     "report_of",
     "user_at",
 ]
