@@ -57,6 +57,10 @@ def report(
         str | None,
         typer.Option(metavar="VKEY", help="With --log: its public key, or a file that holds it."),
     ] = None,
+    register: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The officer's facts: a TOML file of dated events."),
+    ] = None,
     cases: Annotated[
         int, typer.Option(min=0, max=10_000, help="How many cases of each duty to name.")
     ] = 20,
@@ -64,7 +68,7 @@ def report(
         float, typer.Option(min=0.01, max=3_650, help="Days after which a feed counts as silent.")
     ] = 7.0,
     ends_within: Annotated[
-        float, typer.Option(min=0, max=3_650, help="Days within which an agreement ends soon.")
+        float, typer.Option(min=0, max=3_650, help="Days that the calendar reaches ahead.")
     ] = 30.0,
 ) -> None:
     """Say who was late in a period, how often and how badly, and what is to be done now.
@@ -80,17 +84,19 @@ def report(
             raise typer.Exit(2)
         writing.check_writable(html)
     from abonent.cli.worker import found
-    from abonent.compliance import instant_of, report_of
+    from abonent.compliance import instant_of, read_register, report_of
 
     period = instant_of(start), instant_of(end)
     published = None if log is None or key is None else _published(log, key)
     with found(target)() as identifier:
+        now = identifier._engine.loop.clock.now()
         made = report_of(
             identifier,
             *period,
             cases=cases,
             silent_after=timedelta(days=silent_after),
             ends_within=timedelta(days=ends_within),
+            register=None if register is None else read_register(register, now=now),
             published=published,
             published_at=None if log is None else _written_at(log / "checkpoint"),
         )

@@ -13,6 +13,8 @@ from typing import Any, Final
 import attrs
 
 from abonent.compliance.figures import Case, Duty, Times
+from abonent.compliance.proceeding.states import Blank, Proceeding
+from abonent.compliance.register import Register
 from abonent.compliance.report import Report
 from abonent.compliance.sentences import headline, remarks
 from abonent.compliance.verdict import lateness_in_words
@@ -50,9 +52,33 @@ def as_object(report: Report) -> dict[str, Any]:
         "users_without_operator": report.outlook.own,
         "ends_within": report.ends_within.total_seconds(),
         "silent_after": report.silent_after.total_seconds(),
+        "calendar": [
+            {**_plain(each), "overdue": each.at < report.as_of} for each in report.calendar
+        ],
+        "register": None if report.register is None else _register(report.register),
         "checkpoint": None
         if report.coverage is None
         else {**_plain(report.coverage), "covers": report.coverage.covers},
+    }
+
+
+def _register(register: Register) -> dict[str, Any]:
+    entry = register.entry
+    return {
+        "entry": type(entry).__name__,
+        "since": None if isinstance(entry, Blank) else entry.since.isoformat(),
+        "proceedings": [_proceeding(each) for each in register.cases],
+    }
+
+
+def _proceeding(state: Proceeding) -> dict[str, Any]:
+    fine = state.matter.fine
+    return {
+        "case": state.matter.case,
+        "state": type(state).__name__,
+        "noticed": state.matter.noticed.isoformat(),
+        "last": state.matter.last.isoformat(),
+        "fine": None if fine is None else fine.roubles,
     }
 
 

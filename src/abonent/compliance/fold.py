@@ -35,7 +35,6 @@ from abonent.core.events import (
 )
 from abonent.core.owed import Gate
 from abonent.core.states import Basis, EffectKind, Reason
-from abonent.records import JournalBody
 
 
 class Fold:
@@ -45,17 +44,19 @@ class Fold:
         self._counting = counting
         self._subjects: dict[bytes, Subject] = {}
 
-    def take(self, subject_id: bytes, cursor: int, body: JournalBody) -> None:
-        """Take one entry that could be opened."""
+    def take(
+        self, subject_id: bytes, cursor: int, events: tuple[Event, ...], gate: Gate | None
+    ) -> None:
+        """Take what one entry tells: at least one event, and the gate if it changed."""
         subject = self._subjects.get(subject_id)
         if subject is None:
             subject = self._subjects[subject_id] = Subject(id=subject_id)
-        for event in body.events:
+        for event in events:
             step = _STEPS.get(type(event))
             if step is not None:
                 step(self._counting, subject, event, cursor)
-        if body.gate is not None and body.events:
-            _gate_told(self._counting, subject, body.gate, body.events[-1].at)
+        if gate is not None:
+            _gate_told(self._counting, subject, gate, events[-1].at)
 
     def settle(self, as_of: datetime) -> None:
         """Count what had not come to an end by an instant."""

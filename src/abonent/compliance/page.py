@@ -84,8 +84,12 @@ def _body(report: Report) -> Iterable[str]:
         ):
             yield _section(make(report))
     yield f'<h2 class="part">To be done, as of {text(moment(report.as_of))}</h2>'
+    yield _section(tables.calendar(report))
+    if report.register is not None:
+        yield _section(tables.proceedings(report.register))
     yield '<div class="tables">'
-    yield from map(_section, tables.about_now(report))
+    for make in (tables.unwatched, tables.feeds, tables.agreements):
+        yield _section(make(report))
     yield "</div>"
     cases = list(tables.cases(report))
     if cases:

@@ -97,7 +97,7 @@ def read(
             if body is None or not body.events:
                 placing.sealed(entry.cursor, stranger=entry.subject == strangers)
                 continue
-            fold.take(entry.subject, entry.cursor, body)
+            fold.take(entry.subject, entry.cursor, body.events, body.gate)
             placing.opened(entry.cursor, body.events[-1].at)
     return fold, placing.entries()
 

@@ -12,9 +12,11 @@ from attrs import frozen
 
 from abonent.aio import AsyncIdentifier
 from abonent.audit.evidence import Published
+from abonent.compliance.calendar import calendar_of
 from abonent.compliance.cases import MOST, Worst
 from abonent.compliance.counting import Counting
 from abonent.compliance.coverage import Coverage, coverage
+from abonent.compliance.due import DueItem, DueKind
 from abonent.compliance.figures import (
     Answers,
     Case,
@@ -28,7 +30,9 @@ from abonent.compliance.figures import (
 )
 from abonent.compliance.outlook import Outlook, outlook
 from abonent.compliance.period import check_period
+from abonent.compliance.proceeding.days import day_of
 from abonent.compliance.reading import read
+from abonent.compliance.register import Register
 from abonent.compliance.verdict import Lateness, late_operators
 from abonent.core.commands import Terrain
 from abonent.core.policy import terms
@@ -79,6 +83,8 @@ class Report:
     outlook: Outlook
     silent_after: timedelta
     ends_within: timedelta
+    calendar: tuple[DueItem, ...]
+    register: Register | None
     coverage: Coverage | None
 
     @property
@@ -100,6 +106,7 @@ def report_of(
     cases: int = CASES,
     silent_after: timedelta = SILENT_AFTER,
     ends_within: timedelta = ENDS_WITHIN,
+    register: Register | None = None,
     published: Published | None = None,
     published_at: datetime | None = None,
 ) -> Report:
@@ -115,13 +122,15 @@ def report_of(
         end: an aware instant after `start`.
         cases: how many cases of each duty to name, the worst first; 0 to 10,000.
         silent_after: the age of an operator's last notice from which its feed counts as silent.
-        ends_within: how soon an agreement ends that is listed.
+        ends_within: how far the calendar reaches, and how soon an agreement ends that is listed.
+        register: the officer's facts about the messenger's entry in the register, if there are any.
         published: the log whose checkpoint is held against the period; None for none.
         published_at: when that checkpoint was written, if it is known.
 
     Raises:
         InvalidValue: a period that does not begin before it ends, or so many cases.
         NaiveInstant: an instant without a time zone.
+        UnknownMessenger: the register is about another messenger.
         StorageError: the store is out of reach, or an entry is damaged.
         EvidenceError: the log does not hold what it should.
     """
@@ -164,10 +173,20 @@ def report_of(
         ),
         silent_after=silent_after,
         ends_within=ends_within,
+        calendar=_calendar(identifier, now + ends_within, register),
+        register=None if register is None else register.on(day_of(now)),
         coverage=None
         if published is None
         else coverage(engine.archive, published, entries, published_at),
     )
+
+
+def _calendar(
+    identifier: Identifier | AsyncIdentifier, until: datetime, register: Register | None
+) -> tuple[DueItem, ...]:
+    """Return what is due. Users whom nobody watches have no date, and a table of their own."""
+    due = calendar_of(identifier, until=until, register=register)
+    return tuple(each for each in due if each.kind is not DueKind.USERS_UNWATCHED)
 
 
 def _rules(terrain: Terrain, end: datetime) -> Rules:

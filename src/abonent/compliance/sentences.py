@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from abonent.compliance.due import DueKind
 from abonent.compliance.outlook import Unwatched
 from abonent.compliance.report import Report
 from abonent.compliance.verdict import lateness_in_words
 from abonent.core.rules import MOSCOW
 from abonent.pages.words import duration
 
+_OF_A_PROCEEDING: Final = frozenset({DueKind.REMEDY_ORDERED, DueKind.RESTRICTION_POSSIBLE})
 WHY_UNWATCHED: Final = {
     Unwatched.NO_GATEWAY: "no gateway is configured for it",
     Unwatched.AGREEMENT_ENDED: "the agreement has ended",
@@ -82,6 +84,9 @@ def remarks(report: Report) -> list[str]:
 
 def _about_now(report: Report) -> Iterator[str]:
     outlook = report.outlook
+    for due in report.calendar:
+        if due.kind in _OF_A_PROCEEDING:
+            yield f"Case {due.about}: {due.what}."
     for each in outlook.unwatched:
         since = "" if each.since is None else f" on {day(each.since)}"
         why = WHY_UNWATCHED[each.why]

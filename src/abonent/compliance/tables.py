@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from abonent.compliance.figures import Case, Duty, Exposures
+from abonent.compliance.proceeding.states import Blank, Registered
+from abonent.compliance.register import Register
 from abonent.compliance.report import Report
 from abonent.compliance.sentences import WHY_UNWATCHED, day, many, moment, seconds
 from abonent.core.states import Basis, Reason
@@ -25,7 +27,22 @@ METHODS: Final = {
 }
 _NOBODY: Final = "no operator"
 _WORDS: Final = frozenset(
-    {"operator", "method", "the number", "why", "since", "last heard", "ends", "followed by"}
+    {
+        "ends",
+        "followed by",
+        "last heard",
+        "last on",
+        "method",
+        "notice of",
+        "operator",
+        "since",
+        "source",
+        "stands at",
+        "the number",
+        "what",
+        "whom or what",
+        "why",
+    }
 )
 """The heads of columns that hold words or dates."""
 
@@ -47,7 +64,8 @@ def tables(report: Report) -> list[Table]:
 
 def about_now(report: Report) -> list[Table]:
     """Return what is to be done now."""
-    return [unwatched(report), feeds(report), agreements(report)]
+    found = [calendar(report), unwatched(report), feeds(report), agreements(report)]
+    return found if report.register is None else [*found, proceedings(report.register)]
 
 
 def _table(
@@ -209,6 +227,52 @@ def _code(reason: Reason) -> str:
 
 
 # --- what is to be done --------------------------------------------------------------
+
+
+def calendar(report: Report) -> Table:
+    """Return what is due and when."""
+    rows = (
+        (
+            Cell(" to ".join(dict.fromkeys((moment(each.at), moment(each.latest))))),
+            Cell(
+                f"overdue: {each.what}" if each.at < report.as_of else each.what,
+                each.at < report.as_of,
+            ),
+            ", ".join(filter(None, (each.operator, each.about))),
+            _count(each.count),
+            each.source,
+        )
+        for each in report.calendar
+    )
+    within = duration(report.ends_within.total_seconds())
+    says = f"What is due within {within}, and what is overdue."
+    if not report.calendar:
+        says = f"Nothing is due within {within}, and nothing is overdue."
+    heads = ("Until", "what", "whom or what", "how many", "source")
+    return _table("calendar", "Calendar", says, heads, rows)
+
+
+def proceedings(register: Register) -> Table:
+    """Return where the proceedings stand, and the entry in the register."""
+    entry = register.entry
+    if isinstance(entry, Blank):
+        says = "Of an entry in the register nothing is known."
+    else:
+        was = "in the register" if isinstance(entry, Registered) else "struck from the register"
+        says = f"The messenger is {was} since {entry.since.isoformat()}."
+    rows = (
+        (
+            each.matter.case,
+            in_words(type(each).__name__),
+            each.matter.noticed.isoformat(),
+            each.matter.last.isoformat(),
+            "–" if each.matter.fine is None else f"{each.matter.fine.roubles:,}",
+        )
+        for each in register.cases
+    )
+    says += "" if register.cases else " There is no proceeding."
+    heads = ("Case", "stands at", "notice of", "last on", "fine, roubles")
+    return _table("register", "Register and proceedings", says, heads, rows)
 
 
 def unwatched(report: Report) -> Table:
