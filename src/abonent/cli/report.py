@@ -85,8 +85,10 @@ def report(
         writing.check_writable(html)
     from abonent.cli.worker import found
     from abonent.compliance import instant_of, read_register, report_of
+    from abonent.compliance.period import check_period
 
     period = instant_of(start), instant_of(end)
+    check_period(*period)
     published = None if log is None or key is None else _published(log, key)
     with found(target)() as identifier:
         now = identifier._engine.loop.clock.now()
