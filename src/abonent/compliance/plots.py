@@ -24,6 +24,8 @@ _MOST: Final = 6
 """How many operators a plot shows: those that are late come first."""
 _LONGEST: Final = 18
 """How many characters of a name a plot shows; the tables have all of it."""
+_BESIDE: Final = 13
+"""The longest name that has another beside it in a legend."""
 _LATE: Final = 4
 """The hue of operators that are late."""
 _OTHERS: Final = (3, 0, 2, 6, 1, 5)
@@ -86,6 +88,8 @@ def _shares(
     if len(shown) > _MOST:
         says += f" The {_MOST} worst of {len(shown)} operators are drawn."
 
+    columns = 2 if max(len(each.name) for each in curves) <= _BESIDE else 1
+
     def draw(paper: Drawing) -> None:
         # The late ones lie on top, and first in the legend.
         draw_shares(paper, curves, limit=limit, ticks=ticks)
@@ -93,9 +97,9 @@ def _shares(
         for place, (line, *_) in enumerate(zip(lines, curves, strict=True)):
             line.set_zorder(3 - place / 10)
             line.set_linewidth(3 if shown[place][3] else 1.5)
-        paper.figure.legend(handles=lines, loc="outside lower center", ncols=2)
+        paper.figure.legend(handles=lines, loc="outside lower center", ncols=columns)
 
-    height = _HEIGHT + _LINE * ((len(curves) + 1) // 2)
+    height = _HEIGHT + _LINE * -(-len(curves) // columns)
     return plot(name, title, says, height, draw)
 
 
