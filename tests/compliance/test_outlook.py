@@ -174,12 +174,24 @@ def test_an_operator_that_was_never_heard_is_silent_since_its_agreement_began():
     assert all(each.heard_at is None for each in told.feeds)
 
 
-def test_feeds_of_the_operators_that_may_be_heard_are_listed():
-    """Those with an agreement in force, and others with users and a notice heard before."""
+def test_feeds_of_the_operators_that_are_to_be_heard_are_listed():
+    """Those with an agreement in force; an unwatched one owes nothing, and is listed as such."""
     agreements = [agreement("alpha"), agreement("beta", ends=START + DAY)]
     with story(agreements=agreements) as made:
         made.asked("a", "beta")
-        made.asked("b", "beta")
-        made.notice("b")
-        made.wait(2 * DAY)
         assert ["alpha", "beta"] == [each.operator for each in outlook(made).feeds]
+        made.wait(2 * DAY)
+        assert ["alpha"] == [each.operator for each in outlook(made).feeds]
+        assert ["beta"] == [each.operator for each in outlook(made).unwatched]
+
+
+def test_operators_on_record_of_a_domestic_messenger_are_to_be_heard():
+    """No agreement is needed; without one, and never heard, nobody knows since when."""
+    policy = Policy(ask_operator_too=True)
+    with story(kind=MessengerKind.DOMESTIC, policy=policy, agreements=[]) as made:
+        made.asked("a", "alpha")
+        made.asked("b", "alpha")
+        assert [("alpha", False)] == [(it.operator, it.silent) for it in outlook(made).feeds]
+        made.notice("b")
+        made.wait(7 * DAY)
+        assert [("alpha", True)] == [(it.operator, it.silent) for it in outlook(made).feeds]

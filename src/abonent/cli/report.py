@@ -159,11 +159,11 @@ def _print(made: Report) -> None:
             f"- Every entry of the period is covered by the checkpoint of {made.coverage.origin} "
             f"at {made.coverage.size:,}."
         )
-    for each in tables(made):
-        say(f"\n{each.title}", "bold")
-        say(each.says)
-        if each.rows:
-            console.print(_rich(each))
+    for table in tables(made):
+        say(f"\n{table.title}", "bold")
+        say(table.says)
+        if table.rows:
+            console.print(_rich(table))
 
 
 def _rich(told: Table) -> RichTable:

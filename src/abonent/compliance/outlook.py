@@ -108,16 +108,19 @@ def outlook(
     named = sorted(each for each in users if each is not None)
     agreements = list(terrain.agreements)
     watched = {each.operator for each in agreements if each.in_force(as_of)} & operators
+    unwatched = tuple(
+        UnwatchedUsers(operator=each, users=users[each], why=why, since=since)
+        for each in named
+        for why, since in _unwatched(terrain, each, each in operators, as_of)
+    )
+    # Of an operator that owes no notices, silence is no news.
+    expected = watched | {*named} - {each.operator for each in unwatched}
     return Outlook(
         agreements=tuple(_ending(agreements, users, as_of, as_of + ends_within)),
-        unwatched=tuple(
-            UnwatchedUsers(operator=each, users=users[each], why=why, since=since)
-            for each in named
-            for why, since in _unwatched(terrain, each, each in operators, as_of)
-        ),
+        unwatched=unwatched,
         feeds=tuple(
             _feed(each, agreements, heard.get(each), users[each], as_of - silent_after)
-            for each in sorted(watched | ({*named} & operators & {*heard}))
+            for each in sorted(expected)
         ),
         own=users[None],
     )

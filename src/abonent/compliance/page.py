@@ -87,10 +87,8 @@ def _body(report: Report) -> Iterable[str]:
     yield _section(tables.calendar(report))
     if report.register is not None:
         yield _section(tables.proceedings(report.register))
-    yield '<div class="tables">'
     for make in (tables.unwatched, tables.feeds, tables.agreements):
         yield _section(make(report))
-    yield "</div>"
     cases = list(tables.cases(report))
     if cases:
         yield '<h2 class="part">Cases</h2>'

@@ -91,12 +91,12 @@ def _about_now(report: Report) -> Iterator[str]:
         since = "" if each.since is None else f" on {day(each.since)}"
         why = WHY_UNWATCHED[each.why]
         yield f"{many(each.users, 'user')} of {each.operator} are unwatched: {why}{since}."
-    for each in outlook.silent:
-        heard = "never heard" if each.heard_at is None else f"last heard {moment(each.heard_at)}"
-        yield f"The feed of {each.operator} is silent: it was {heard}."
-    for each in outlook.agreements:
-        after = f"; {each.followed_by} follows" if each.followed_by else ", and none follows"
-        yield f"Agreement {each.agreement} with {each.operator} ends {moment(each.ends)}{after}."
+    for feed in outlook.silent:
+        heard = "never heard" if feed.heard_at is None else f"last heard {moment(feed.heard_at)}"
+        yield f"The feed of {feed.operator} is silent: it was {heard}."
+    for it in outlook.agreements:
+        after = f"; {it.followed_by} follows" if it.followed_by else ", and none follows"
+        yield f"Agreement {it.agreement} with {it.operator} ends {moment(it.ends)}{after}."
 
 
 def _about_entries(report: Report) -> Iterator[str]:

@@ -63,6 +63,7 @@ svg text { font-family: inherit !important; }
 figcaption { font-size: .875rem; margin-top: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th { text-align: start; font-weight: 600; }
+thead th { overflow-wrap: break-word; }
 tbody th { font-weight: 400; }
 td, th { padding: .25rem .5rem .25rem 0; vertical-align: top; }
 tr { border-bottom: 1px solid var(--faint); }
