@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 import abonent
+from abonent.compliance.proceeding.states import STATES as CASE_STATES
+from abonent.compliance.proceeding.states import Blank as NothingKnown
 from abonent.core.events import NumberClaimed
 from abonent.core.states import STATES, Identified, Unidentified
 from abonent.core.transitions import TRANSITIONS
@@ -45,8 +47,9 @@ def test_what_is_committed_is_what_the_code_gives(name):
     [
         (MAKER.identification(), STATES),
         (MAKER.desk(), [each for each in DESK_STATES if each is not Blank]),
+        (MAKER.register(), [each for each in CASE_STATES if each is not NothingKnown]),
     ],
-    ids=["identification", "desk"],
+    ids=["identification", "desk", "register"],
 )
 def test_the_picture_is_well_formed_and_names_every_state(drawing, states):
     """The diagram is XML, fits its frame, and shows each state once."""
