@@ -13,7 +13,7 @@ import pytest
 
 from abonent.audit.log import Log
 from abonent.audit.signing import Signer, create_key
-from abonent.cli import writing
+from abonent.cli import report, writing
 from tests.cli.observing import integers, run
 from tests.compliance import service
 from tests.compliance.stories import LATE
@@ -132,6 +132,11 @@ def test_a_log_needs_its_key_and_a_checkpoint(tmp_path: Path) -> None:
     status, out, err = run("report", service.TARGET, *PERIOD, *arguments)
     assert (1, "") == (status, out)
     assert "[EVIDENCE_UNAVAILABLE]" in err
+
+
+def test_a_checkpoint_that_goes_away_meanwhile_has_no_time(tmp_path: Path) -> None:
+    """Its content was read and checked; when it was written is not known."""
+    assert report._written_at(tmp_path / "checkpoint") is None
 
 
 def test_the_register_is_read_and_judged(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from abonent import (
     OneTimeCodes,
     Outcome,
     Policy,
+    Rules,
     SubscriberNumber,
 )
 from abonent.core.rules import MOSCOW
@@ -52,6 +53,7 @@ class Story:
         storage: Storage | None = None,
         agreements: list[Agreement] | None = None,
         policy: Policy | None = None,
+        rules: Rules | None = None,
         gateways: tuple[str, ...] = OPERATORS,
     ) -> None:
         self.clock = SimulatedClock(start)
@@ -61,6 +63,7 @@ class Story:
         self.numbers: dict[str, SubscriberNumber] = {}
         self.serving: dict[str, str] = {}
         self.codes: set[str] = set()
+        self.keys = MemoryKeys.random()
         self._fresh = count(1)
         if agreements is None:
             agreements = [agreement(each, start=start - 90 * DAY) for each in gateways]
@@ -68,7 +71,8 @@ class Story:
         self.identifier = Identifier(
             messenger=Messenger(id="m", kind=kind),
             storage=self.storage,
-            keys=MemoryKeys.random(),
+            keys=self.keys,
+            rules=rules,
             possession=OneTimeCodes(self.sender, prompt=True),
             agreements=agreements,
             gateways=self.operators,

@@ -9,7 +9,12 @@ from attrs import asdict
 
 from abonent import MessengerKind, NoticeKind, Outcome, Policy, Reason
 from abonent.compliance import Duty, Report, report_of
-from abonent.core.events import Ignored
+from abonent.compliance.cases import Worst
+from abonent.compliance.counting import Counting
+from abonent.compliance.fold import Fold
+from abonent.compliance.tables import answers as answered
+from abonent.compliance.tables import feeds, identifications, unwatched
+from abonent.core.events import Ignored, ReidentificationRequired
 from abonent.core.states import Basis
 from abonent.simulation import Reply
 from tests.compliance.stories import DAY, END, HOUR, MINUTE, START, Story, story
@@ -254,8 +259,23 @@ def test_who_lost_the_number_to_another_user_is_not_to_be_identified_anew():
         made.asked("b", "alpha")
         made.wait(DAY)
         report = told(made)
+        later = report_of(made.identifier, START + HOUR, END)
+    assert () == later.reidentifications
+    assert "1 user gave way" in identifications(report).says
     assert {"alpha": [1, 0, 0, 0, 1, 0]} == renewals(report)
     assert {"lapsed": 0, "displaced": 1} == asdict(report.ended)
+
+
+def test_what_no_decision_can_have_written_is_passed_over():
+    """A re-identification that no notice led to is held against nobody."""
+    counting = Counting(START, END, within=DAY, worst=Worst(1))
+    fold = Fold(counting)
+    odd = ReidentificationRequired(
+        at=START, cause=NoticeKind.PORTED, happened_at=None, due=START + HOUR
+    )
+    fold.take(b"subject", 1, (odd,), None)
+    fold.settle(END)
+    assert ((), ()) == (counting.reidentifications(), counting.exposures())
 
 
 # --- identifications -----------------------------------------------------------------
@@ -291,6 +311,15 @@ def test_an_own_determination_names_no_operator():
         report = told(made)
     assert {(Basis.OWN_DETERMINATION, None, None): 1} == outcomes(report)
     assert (1, ()) == (report.outlook.own, report.answers)
+    assert "No operator was asked in this period." == answered(report).says
+    assert "Of 1 more user no operator is on record" in unwatched(report).says
+
+
+def test_where_nobody_is_expected_to_be_heard_it_is_said():
+    """No agreement, and nobody with an operator on record."""
+    with story(kind=MessengerKind.DOMESTIC, agreements=[]) as made:
+        made.asked("a", "alpha")
+        assert "No operator is expected to send notices." == feeds(told(made)).says
 
 
 def test_a_domestic_messenger_that_asks_too_is_told_by_the_answer():

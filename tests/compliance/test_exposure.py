@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from abonent import NoticeKind
@@ -93,10 +95,12 @@ def test_a_gate_that_was_closed_by_then_exposes_nobody():
     with story() as made:
         made.asked("a", "alpha")
         made.notice("a", NoticeKind.PORTED)
-        made.clock.advance(HOUR)
+        made.clock.advance(20 * MINUTE + timedelta(seconds=0.5))  # and no sweep has come by
         made.notice("a", NoticeKind.TERMINATED, ago=2 * MINUTE)
-        (found,) = exposures(made)
-    assert found.number_kept
+        report = told(made)
+    assert 2 == report.notices[0].in_time
+    (found,) = report.exposures
+    assert (True, 1_200.0) == (found.number_kept, found.after)
 
 
 def test_what_happened_before_the_gate_opened_counts_from_the_opening():

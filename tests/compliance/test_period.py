@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from abonent.compliance import instant_of, report_of
+from abonent import DRAFT_2017, AsyncIdentifier, AsyncOneTimeCodes, Policy
+from abonent.compliance import instant_of, report_of, user_at
 from abonent.compliance.sentences import headline, period, remarks
-from abonent.errors import InvalidValue, NaiveInstant
+from abonent.errors import IdentifierClosed, InvalidValue, NaiveInstant
 from abonent.simulation import Reply
 from tests.compliance.stories import DAY, END, HOUR, START, story
 
@@ -185,3 +186,53 @@ def test_days_are_told_as_days():
         hours = report_of(made.identifier, START, START + HOUR)
     assert "2026-10-01 to 2026-12-31, Moscow time" == period(days)
     assert "2026-10-01 00:00:00 MSK to 2026-10-01 01:00:00 MSK" == period(hours)
+
+
+def test_an_asynchronous_identifier_is_reported_as_well():
+    """The same journal, the same report."""
+    with story() as made:
+        made.asked("a", "alpha")
+        mine = made.identifier
+        engine = mine._engine
+        other = AsyncIdentifier(
+            messenger=engine.archive.terrain.messenger,
+            storage=made.storage,
+            keys=made.keys,
+            possession=AsyncOneTimeCodes(made.sender),
+            agreements=list(engine.archive.terrain.agreements),
+            gateways=made.operators,
+            router=made.router,
+            clock=made.clock,
+            unsafe_test_doubles=True,
+        )
+        assert report_of(mine, START, END) == report_of(other, START, END)
+        assert "a" == user_at(other, 1)
+
+
+def test_a_closed_identifier_is_not_reported():
+    """Its store is not there any more."""
+    with story() as made:
+        made.identifier.close()
+        with pytest.raises(IdentifierClosed):
+            report_of(made.identifier, START, END)
+
+
+def test_the_rules_are_those_of_the_period_or_the_newest():
+    """Also after the last rule set has ended; a set that was named stays."""
+    with story(start=datetime(2021, 1, 1, tzinfo=UTC)) as made:
+        titles = [
+            report_of(made.identifier, *(datetime(year, 1, 1, tzinfo=UTC) for year in years))
+            for years in ((2020, 2021), (2026, 2027), (2029, 2030))
+        ]
+    assert ["1279", "1801", "1801"] == [each.limits.source.split()[2] for each in titles]
+    assert {(1_200.0, 86_400.0, 1_200.0)} == {
+        (it.limits.answer, it.limits.notice, it.limits.reidentification) for it in titles
+    }
+    chosen = Policy(answer_within=HOUR, reidentify_within=2 * HOUR)
+    with story(rules=DRAFT_2017, policy=chosen) as made:
+        limits = report_of(made.identifier, START, END).limits
+    assert (DRAFT_2017.title, 3_600.0, 7_200.0) == (
+        limits.source,
+        limits.answer,
+        limits.reidentification,
+    )

@@ -172,13 +172,11 @@ def _required(
             number=subject.number,
         )
     _end_grace(counting, subject, event.at)  # a graver notice came
-    since = subject.open_since
-    if since is None or not subject.is_open(event.at):
-        return
+    # What stands is open: a grace that has run out is settled before any notice is heard.
     grace = OpenGate(
         operator=told.operator,
         happened_at=event.happened_at,
-        since=since,
+        since=subject.open_since or event.at,
         noticed_at=event.at,
         due=event.due,
     )
@@ -204,8 +202,6 @@ def _gate_told(counting: Counting, subject: Subject, gate: Gate, at: datetime) -
         _end_grace(counting, subject, at)
         subject.open_since = subject.open_until = None
         return
-    if not subject.is_open(at):
-        subject.open_since = at
     subject.open_until = gate.until
 
 
