@@ -70,21 +70,21 @@ def test_options_reach_the_report() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "code"),
+    ("start", "end", "said"),
     [
-        ("2026-10-01T00:00", "2026-11-01", "NAIVE_INSTANT"),
-        ("2026-10-01", "2026-10-01", "INVALID_VALUE"),
-        ("2026-11-01", "2026-10-01", "INVALID_VALUE"),
-        ("yesterday", "2026-10-01", "INVALID_VALUE"),
+        ("2026-10-01T00:00", "2026-11-01", "NAIVE_INSTANT] an instant"),
+        ("2026-10-01", "2026-10-01", "INVALID_VALUE] a period"),
+        ("2026-11-01", "2026-10-01", "INVALID_VALUE] a period"),
+        ("yesterday", "2026-10-01", "INVALID_VALUE] a date"),
     ],
 )
 def test_a_period_that_is_none_is_refused_before_anything_is_opened(
-    start: str, end: str, code: str
+    start: str, end: str, said: str
 ) -> None:
     """One line, exit status 1, and the service is not made."""
     status, out, err = run("report", "no.such:thing", "--from", start, "--to", end)
     assert (1, "", 1) == (status, out, err.count("\n"))
-    assert f"[{code}]" in err
+    assert f"[{said}" in err
 
 
 def test_a_log_is_checked_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,7 @@ class Story:
         ago: timedelta | None = timedelta(0),
         operator: str | None = None,
         name: str | None = None,
+        received: datetime | None = None,
     ) -> None:
         """The operator gives notice of what happened so long ago, or does not say when."""
         now = self.clock.now()
@@ -154,7 +155,8 @@ class Story:
                 kind=kind,
                 number=self.numbers[user],
                 happened_at=None if ago is None else now - ago,
-            )
+            ),
+            received_at=received,
         )
 
 

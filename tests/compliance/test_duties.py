@@ -229,7 +229,10 @@ def test_what_became_of_a_reidentification_that_was_required():
     with story() as made:
         made.asked("a", "alpha")
         made.notice("a")
+        made.clock.advance(20 * MINUTE)
         assert {"alpha": [1, 0, 0, 0, 0, 1]} == renewals(told(made))
+        made.clock.advance(MICROSECOND)
+        assert {"alpha": [1, 0, 0, 1, 0, 0]} == renewals(told(made))
         made.wait(DAY)
         report = told(made)
         assert {"alpha": [1, 0, 0, 1, 0, 0]} == renewals(report)

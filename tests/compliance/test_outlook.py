@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from abonent import MessengerKind, NoticeKind, Policy
-from abonent.compliance import Outlook, Unwatched, report_of
+from abonent.compliance import DueKind, Outlook, Unwatched, report_of
 from abonent.compliance.sentences import remarks
 from tests.compliance.stories import DAY, END, HOUR, START, Story, agreement, story
 
@@ -39,7 +39,10 @@ def test_users_of_an_operator_whose_agreement_ended_are_unwatched():
         made.clock.advance(MICROSECOND)
         assert [("alpha", 2, Unwatched.AGREEMENT_ENDED)] == unwatched(made)
         (found,) = outlook(made).unwatched
-        told = remarks(report_of(made.identifier, START, END))
+        report = report_of(made.identifier, START, END)
+        told = remarks(report)
+    # Each is said once: what has no date is not in the calendar.
+    assert not any(each.kind is DueKind.USERS_UNWATCHED for each in report.calendar)
     assert ends == found.since
     assert any("2 users of alpha are unwatched" in each for each in told)
 
@@ -158,6 +161,19 @@ def test_a_feed_is_silent_once_its_last_notice_is_so_old():
         (found,) = outlook(made).silent
         assert () == outlook(made, silent_after=8 * DAY).silent
     assert ("alpha", heard, 1) == (found.operator, found.heard_at, found.users)
+
+
+def test_the_latest_notice_counts_whatever_order_they_are_taken_in():
+    """One that was received before, and is handed in afterwards, is not the last one heard."""
+    with story() as made:
+        made.asked("a", "alpha")
+        made.asked("b", "alpha")
+        made.wait(3 * DAY)
+        made.notice("a")
+        heard = made.clock.now()
+        made.notice("b", received=heard - DAY, ago=2 * DAY)
+        (found, *_) = outlook(made).feeds
+    assert ("alpha", heard) == (found.operator, found.heard_at)
 
 
 def test_an_operator_that_was_never_heard_is_silent_since_its_agreement_began():

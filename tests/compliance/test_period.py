@@ -10,6 +10,8 @@ from abonent import DRAFT_2017, AsyncIdentifier, AsyncOneTimeCodes, Policy
 from abonent.compliance import instant_of, report_of, user_at
 from abonent.compliance.sentences import headline, period, remarks
 from abonent.errors import IdentifierClosed, InvalidValue, NaiveInstant
+from abonent.ports import Append, Unit
+from abonent.records import encode_entry
 from abonent.simulation import Reply
 from tests.compliance.stories import DAY, END, HOUR, START, story
 
@@ -209,6 +211,20 @@ def test_an_asynchronous_identifier_is_reported_as_well():
         assert "a" == user_at(other, 1)
 
 
+def test_an_entry_that_tells_nothing_is_no_reason_to_fail():
+    """It opens, and there is no event in it."""
+    with story() as made:
+        made.asked("a", "alpha")
+        archive = made.identifier._engine.archive
+        held = archive.user("a")
+        assert held is not None
+        key, body = held.row.subject_key, encode_entry((), None)
+        sealed = archive.keyring.seal_entry(key, 99, body)
+        made.storage.commit([Unit("m", appends=(Append(held.subject, 99, sealed),))])
+        before = report_of(made.identifier, START, END).entries
+    assert (before.whole_journal, before.readable + 1) == (before.count, before.count)
+
+
 def test_a_closed_identifier_is_not_reported():
     """Its store is not there any more."""
     with story() as made:
@@ -224,7 +240,9 @@ def test_the_rules_are_those_of_the_period_or_the_newest():
             report_of(made.identifier, *(datetime(year, 1, 1, tzinfo=UTC) for year in years))
             for years in ((2020, 2021), (2026, 2027), (2029, 2030))
         ]
-    assert ["1279", "1801", "1801"] == [each.limits.source.split()[2] for each in titles]
+        changed = instant_of("2022-03-01")
+        titles.append(report_of(made.identifier, changed - DAY, changed))
+    assert ["1279", "1801", "1801", "1279"] == [each.limits.source.split()[2] for each in titles]
     assert {(1_200.0, 86_400.0, 1_200.0)} == {
         (it.limits.answer, it.limits.notice, it.limits.reidentification) for it in titles
     }

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, cast
 
 import attrs
 
@@ -92,7 +93,8 @@ def _all(records: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    return {each.name: _value(getattr(record, each.name)) for each in attrs.fields(type(record))}
+    kind = cast("type[Any]", type(record))
+    return {each.name: _value(getattr(record, each.name)) for each in attrs.fields(kind)}
 
 
 def _value(value: Any) -> Any:
@@ -106,7 +108,8 @@ def _value(value: Any) -> Any:
             "longest": value.longest,
         }
     if isinstance(value, dict):
-        return {key.value: count for key, count in value.items()}
+        counts = cast("dict[Enum, int]", value)
+        return {key.value: count for key, count in counts.items()}
     return getattr(value, "value", value)
 
 

@@ -34,7 +34,7 @@ from abonent.core.events import (
     StaleNoticeIgnored,
 )
 from abonent.core.owed import Gate
-from abonent.core.states import Basis, EffectKind, Reason
+from abonent.core.states import Basis, EffectKind
 
 
 class Fold:
@@ -126,8 +126,7 @@ def _not_passed(
     operator = subject.asked or subject.claimed_from
     counting.outcome(event.at, method, operator, event.reason)
     subject.claimed_from = subject.asked = subject.asked_number = None
-    if event.reason is not Reason.NO_ANSWER:
-        subject.overtake(event.at)
+    subject.overtake(event.at)  # where no answer came, the question was due before
 
 
 def _passed(counting: Counting, subject: Subject, event: Passed | Declared, cursor: int) -> None:
@@ -171,7 +170,6 @@ def _required(
             cursor=cursor,
             number=subject.number,
         )
-    _end_grace(counting, subject, event.at)  # a graver notice came
     # What stands is open: a grace that has run out is settled before any notice is heard.
     grace = OpenGate(
         operator=told.operator,

@@ -88,7 +88,6 @@ def read(
         RecordDamaged: an entry is not what was written.
     """
     feed, fold, placing = identifier._feed, Fold(counting), Placing(counting, logged)
-    feed._check()
     strangers = subject_of(identifier._engine.archive.keyring.stranger_key())
     for chunk in feed._chunks(0):
         opened = {entry.cursor: body for entry, _, body in feed._opened(chunk)}

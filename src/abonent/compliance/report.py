@@ -138,6 +138,7 @@ def report_of(
     if not 0 <= cases <= MOST:
         raise InvalidValue(f"a report names 0 to {MOST} cases of each duty")
     engine = identifier._engine
+    engine.loop.commits.check()
     terrain, now = engine.archive.terrain, engine.loop.clock.now()
     rules = _rules(terrain, end)
     worst = Worst(cases)
