@@ -189,7 +189,7 @@ def adapters_fit_their_ports() -> None:
     router: NumberRouter = NumberingPlan.sample(operators=[Operator(id="mts", names=("МТС",))])
     async_router: AsyncNumberRouter = AsyncRouter()
     clock: Clock = SystemClock()
-    storages: list[Storage] = [MemoryStorage(), SqliteStorage("kept.db")]
+    storages: list[Storage] = [MemoryStorage(), SqliteStorage("kept.db", territory="RU")]
     keys: list[KeyProvider] = [FileKeys("keys.json"), EnvironmentKeys(), MemoryKeys.random()]
     del gateway, async_gateway, possession, own_codes, async_possession
     del router, async_router, clock, storages, keys
