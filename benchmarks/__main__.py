@@ -72,7 +72,8 @@ class Run:
                 return stack.enter_context(closing(Pending(opened, upto)))
 
             few, many = (
-                pending(SqliteStorage(folder / f"{upto}.db"), upto) for upto in (FEW, most)
+                pending(SqliteStorage(folder / f"{upto}.db", territory="RU"), upto)
+                for upto in (FEW, most)
             )
             costs = {"sqlite": deadlines.costs(few, many, CLAIMS)}
             few, many = (
@@ -122,7 +123,7 @@ class Run:
         """The floor, and ours with 64 callers."""
 
         def ours(name: str, full: int, callers: int) -> float:
-            service = Service(SqliteStorage(folder / name))
+            service = Service(SqliteStorage(folder / name, territory="RU"))
             return measured(service, self.count(full), callers)
 
         floor = floors.rows_per_second(folder, self.count(2000))
@@ -189,10 +190,10 @@ class Run:
 
     def _gates(self, folder: Path) -> None:
         users, asked = self.count(1000), self.count(10_000)
-        stored = SqliteStorage(folder / "gate.db")
+        stored = SqliteStorage(folder / "gate.db", territory="RU")
         gates, keys = identifications.gates_per_second(stored, users, asked)
         selects = floors.selects_per_second(folder, keys, asked)
-        kept = identifications.gate_ns(SqliteStorage(folder / "kept.db"), users, 30)
+        kept = identifications.gate_ns(SqliteStorage(folder / "kept.db", territory="RU"), users, 30)
         self._saw(gate_store_ratio=selects / gates, gate_ns=kept)
 
 

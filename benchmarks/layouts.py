@@ -206,7 +206,7 @@ class Shipped:
     """`SqliteStorage`."""
 
     def __init__(self, path: Path) -> None:
-        self.storage = SqliteStorage(path)
+        self.storage = SqliteStorage(path, territory="RU")
         self.connection = self.storage._writer
 
     def fill(self, users: int) -> None:

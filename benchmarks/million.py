@@ -93,7 +93,7 @@ def main() -> None:
             opened: Storage = stack.enter_context(storage(stack.enter_context(server())))
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            opened = SqliteStorage(Path(folder) / "million.db")
+            opened = SqliteStorage(Path(folder) / "million.db", territory="RU")
         run(opened, options.users)
 
 

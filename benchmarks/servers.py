@@ -47,7 +47,7 @@ def storage(conninfo: str) -> Iterator[PostgresStorage]:
     """Have an empty store in a schema of its own. Who uses it closes it."""
     with schema(conninfo, "ours") as name:
         upgrade(conninfo, schema=name)
-        opened = PostgresStorage(conninfo, schema=name)
+        opened = PostgresStorage(conninfo, schema=name, territory="RU")
         try:
             yield opened
         finally:

@@ -100,7 +100,7 @@ def main(callers: int) -> None:
     if os.cpu_count() == 1:
         print("one core: server and callers take turns")
     with tempfile.TemporaryDirectory() as folder, server() as conninfo:
-        Shares(SqliteStorage(Path(folder) / "shares.db")).tell("SQLite", callers)
+        Shares(SqliteStorage(Path(folder) / "shares.db", territory="RU")).tell("SQLite", callers)
         with storage(conninfo) as opened:
             Shares(opened).tell("PostgreSQL", callers)
 

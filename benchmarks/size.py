@@ -80,7 +80,7 @@ def fill(storage: Storage, users: int) -> None:
 def on_sqlite(folder: Path, users: int) -> float:
     """Bytes a user in one file, once its log was copied back."""
     path = folder / "size.db"
-    storage = SqliteStorage(path)
+    storage = SqliteStorage(path, territory="RU")
     fill(storage, users)
     storage.close()
     return path.stat().st_size / users

@@ -330,6 +330,23 @@ class PolicyIncomplete(SetupError):
         self.figure = figure
 
 
+class ResidencyUnmet(SetupError):
+    """The rules demand one territory for what identifies users, and the store declares another.
+
+    `demanded` is that territory and `clause` where it says so; `declared` is what the store's
+    features say, None if nothing. Territories are two letters of ISO 3166-1 alpha-2.
+    """
+
+    code = "RESIDENCY_UNMET"
+    remedy = "Keep the store there, and have it say so: SqliteStorage(path, territory=…)."
+
+    def __init__(self, message: str, *, demanded: str, clause: str, declared: str | None) -> None:
+        super().__init__(message)
+        self.demanded = demanded
+        self.clause = clause
+        self.declared = declared
+
+
 class DoubleRefused(SetupError):
     """An adapter that says `test_double = True`, without `unsafe_test_doubles` (P12)."""
 

@@ -57,7 +57,8 @@ class Identifier(Driver):
 
     Args:
         messenger: whose users these are.
-        storage: where they are kept; it is closed with the identifier.
+        storage: where they are kept; it is closed with the identifier. One that keeps anything
+            beyond this process declares the territory that the rules demand.
         keys: the root keys.
         possession: how a user proves to hold a number.
         agreements: those of this messenger.
@@ -72,6 +73,8 @@ class Identifier(Driver):
         unsafe_test_doubles: accept adapters that are for tests only (P12).
 
     Raises:
+        ResidencyUnmet: the rules in force, or those given, have identification data kept in one
+            country only, and the store declares another, or none.
         SetupError, CallerError: the parts do not fit together; nothing was started.
     """
 
@@ -152,6 +155,7 @@ class Identifier(Driver):
             UserInputError: not a number that can be identified.
             Refused: no agreement, no rules in force, a budget is spent, operator unknown.
             Unavailable: the router is out of reach.
+            ResidencyUnmet: rules came into force that demand another territory of the store.
         """
         return self._drive(self._calls.claim(user_id, number, locale))
 

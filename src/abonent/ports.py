@@ -22,7 +22,7 @@ from msgspec import Struct
 from abonent.core.budgets import Unsendable
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
-from abonent.core.parties import check_instant_field, check_member
+from abonent.core.parties import check_instant_field, check_member, check_territory
 from abonent.core.states import NoticeKind
 from abonent.errors import InvalidCode, InvalidValue
 
@@ -147,10 +147,14 @@ class StorageFeatures:
     """What a store can do, as data.
 
     `durable`: what was committed survives a crash. `shared`: several processes may use it at once.
+    `territory`: the country in which the store keeps its data, ISO 3166-1 alpha-2, as its owner
+    declares; None if nobody has declared one. A store that is neither durable nor shared keeps
+    nothing beyond its process, and needs none.
     """
 
     durable: bool
     shared: bool
+    territory: str | None = field(default=None, validator=check_territory)
 
 
 class Storage(Protocol):

@@ -154,16 +154,17 @@ class _Purposes:
 
 
 def _purposes(root: bytes) -> _Purposes:
-    def derive(purpose: str) -> bytes:
-        info = f"abonent/1/{purpose}".encode()
-        return HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=info).derive(root)
-
     return _Purposes(
-        row=AESGCM(derive("row")),
-        query=AESGCM(derive("query")),
-        index=HMAC(derive("index"), SHA256()),
-        code=HMAC(derive("code"), SHA256()),
+        row=AESGCM(_derive(root, b"abonent/1/row")),
+        query=AESGCM(_derive(root, b"abonent/1/query")),
+        index=HMAC(_derive(root, b"abonent/1/index"), SHA256()),
+        code=HMAC(_derive(root, b"abonent/1/code"), SHA256()),
     )
+
+
+def _derive(root: bytes, info: bytes) -> bytes:
+    """Derive a key of 32 bytes. A root is random already, so there is no salt (RFC 5869, 3.1)."""
+    return HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=info).derive(root)
 
 
 def _mac(keyed: HMAC, *parts: bytes) -> bytes:
@@ -171,6 +172,23 @@ def _mac(keyed: HMAC, *parts: bytes) -> bytes:
     mac = keyed.copy()
     mac.update(b"\0".join(parts))
     return mac.finalize()
+
+
+def _seal(cipher: AESGCM, nonce: bytes, place: bytes, body: bytes) -> bytes:
+    """Return nonce (96 bits), ciphertext and tag (128 bits), bound to a place."""
+    return nonce + cipher.encrypt(nonce, body, place)
+
+
+def _open(cipher: AESGCM, place: bytes, sealed: bytes, failed: str) -> bytes:
+    """Open what `_seal` returned.
+
+    Raises:
+        RecordDamaged: any bit of it, the place or the key is another one; `failed` is what it says.
+    """
+    try:
+        return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
+    except (InvalidTag, ValueError):
+        raise RecordDamaged(failed) from None
 
 
 class Keyring:
@@ -185,6 +203,7 @@ class Keyring:
         keys = provider.keys()
         self.current = keys.current
         self._messenger = messenger.encode()
+        self._query_place = b"query\0" + self._messenger
         self._purposes = {each: _purposes(root) for each, root in keys.roots.items()}
         self._header = _header(keys.current)
         current = self._purposes[keys.current]
@@ -217,9 +236,8 @@ class Keyring:
 
     def seal_row(self, key: bytes, version: int, body: bytes) -> bytes:
         """Seal a row for its place: it opens under this key and version only."""
-        nonce = os.urandom(_NONCE)
-        sealed = self._sealing.row.encrypt(nonce, body, self._place(key, version))
-        return self._header + nonce + sealed
+        place = self._place(key, version)
+        return self._header + _seal(self._sealing.row, os.urandom(_NONCE), place, body)
 
     def open_row(self, key: bytes, version: int, sealed: bytes) -> bytes:
         """Open a row.
@@ -232,11 +250,8 @@ class Keyring:
         purposes = self._purposes.get(key_id)
         if purposes is None:
             raise KeyUnavailable(f"a record is sealed under key {key_id}", key_id=key_id)
-        try:
-            return purposes.row.decrypt(rest[:_NONCE], rest[_NONCE:], self._place(key, version))
-        except (InvalidTag, ValueError):
-            message = f"a record does not open under key {key_id}: damaged, moved or a wrong key"
-            raise RecordDamaged(message) from None
+        failed = f"a record does not open under key {key_id}: damaged, moved or a wrong key"
+        return _open(purposes.row, self._place(key, version), rest, failed)
 
     def _place(self, key: bytes, version: int) -> bytes:
         return b"row\0" + self._messenger + b"\0" + key + version.to_bytes(8, "big")
@@ -245,8 +260,8 @@ class Keyring:
 
     def seal_entry(self, subject_key: bytes, number: int, body: bytes) -> bytes:
         """Seal a journal entry under the key of its subject, for its place."""
-        nonce = os.urandom(_NONCE)
-        return nonce + AESGCM(subject_key).encrypt(nonce, body, self._entry_place(number))
+        place = self._entry_place(number)
+        return _seal(AESGCM(subject_key), os.urandom(_NONCE), place, body)
 
     def open_entry(self, subject_key: bytes, number: int, sealed: bytes) -> bytes:
         """Open a journal entry.
@@ -254,11 +269,8 @@ class Keyring:
         Raises:
             RecordDamaged: it is damaged, forged, or was moved from another place.
         """
-        nonce, rest = sealed[:_NONCE], sealed[_NONCE:]
-        try:
-            return AESGCM(subject_key).decrypt(nonce, rest, self._entry_place(number))
-        except (InvalidTag, ValueError):
-            raise RecordDamaged("a journal entry does not open: damaged or moved") from None
+        failed = "a journal entry does not open: damaged or moved"
+        return _open(AESGCM(subject_key), self._entry_place(number), sealed, failed)
 
     def _entry_place(self, number: int) -> bytes:
         return b"entry\0" + self._messenger + b"\0" + number.to_bytes(8, "big")
@@ -271,9 +283,8 @@ class Keyring:
 
     def query_id(self, key: bytes) -> str:
         """Return a fresh query id that leads back to a row, for us alone."""
-        nonce = os.urandom(_NONCE)
-        sealed = self._sealing.query.encrypt(nonce, key, b"query\0" + self._messenger)
-        return base64.urlsafe_b64encode(self._header + nonce + sealed).decode().rstrip("=")
+        sealed = _seal(self._sealing.query, os.urandom(_NONCE), self._query_place, key)
+        return base64.urlsafe_b64encode(self._header + sealed).decode().rstrip("=")
 
     def row_of_query(self, query_id: str) -> bytes:
         """Return the row key in a query id of ours.
@@ -286,9 +297,8 @@ class Keyring:
                 query_id + "=" * (-len(query_id) % 4), altchars=b"-_", validate=True
             )
             key_id, rest = _split(raw)
-            cipher = self._purposes[key_id].query
-            return cipher.decrypt(rest[:_NONCE], rest[_NONCE:], b"query\0" + self._messenger)
-        except (InvalidTag, ValueError, KeyError, RecordDamaged):
+            return _open(self._purposes[key_id].query, self._query_place, rest, "no id of ours")
+        except (ValueError, KeyError, RecordDamaged):
             raise UnknownQuery("we asked no question with this id") from None
 
     # one-time codes

@@ -24,7 +24,7 @@ def make() -> Identifier:
         FileKeys.create(folder / "keys.json")
     return Identifier(
         messenger=Messenger(id=SPACE, kind=MessengerKind.DOMESTIC),
-        storage=SqliteStorage(folder / "users.db"),
+        storage=SqliteStorage(folder / "users.db", territory="RU"),
         keys=FileKeys(folder / "keys.json"),
         possession=OneTimeCodes(sender, prompt=True),
         unsafe_test_doubles=True,

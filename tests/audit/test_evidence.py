@@ -30,7 +30,7 @@ from tests.properties.parts import N1, N2, World
 
 @pytest.fixture
 def world(tmp_path):
-    with World(SqliteStorage(tmp_path / "users.db")) as world:
+    with World(SqliteStorage(tmp_path / "users.db", territory="RU")) as world:
         yield world
 
 
@@ -203,7 +203,7 @@ def test_any_two_checkpoints_of_a_month_are_consistent(tmp_path):
     def publish(day: float) -> None:
         if day % 1:
             return
-        store = SqliteStorage(path)
+        store = SqliteStorage(path, territory="RU")
         for space, folder in folders.items():
             with Signer(tmp_path / f"{space}.key") as signer:
                 notes[space].append(Log(folder, signer).extend(store, space))
@@ -213,7 +213,7 @@ def test_any_two_checkpoints_of_a_month_are_consistent(tmp_path):
         seed=11,
         days=30,
         subscribers=40,
-        make_store=lambda: lambda: SqliteStorage(path),
+        make_store=lambda: lambda: SqliteStorage(path, territory="RU"),
         tell=publish,
     )
     assert outcome.violation is None

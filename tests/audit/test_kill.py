@@ -32,7 +32,7 @@ KILLS = 30
 def test_a_killed_watch_never_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """I12: after each of thirty kills, all that was ever signed begins the one journal."""
     monkeypatch.setenv("AUDITED", str(tmp_path))
-    with closing(SqliteStorage(tmp_path / "users.db")) as store:
+    with closing(SqliteStorage(tmp_path / "users.db", territory="RU")) as store:
         ledger = Ledger(tmp_path, store)
     warm_up()
     where = [TARGET, "--log", str(ledger.folder), "--key", str(ledger.key_file)]
@@ -47,7 +47,7 @@ def test_a_killed_watch_never_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     seen: dict[int, bytes] = {}
     died = 0
     for kill in range(KILLS):
-        with closing(SqliteStorage(tmp_path / "users.db")) as store:
+        with closing(SqliteStorage(tmp_path / "users.db", territory="RU")) as store:
             made = entries(chance.choice([1, 40, 250]), seed=kill)
             store.commit([Unit(SPACE, appends=tuple(made))])
         life = born(watching)
@@ -64,7 +64,10 @@ def test_a_killed_watch_never_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 assert seen.setdefault(each.size, each.root) == each.root
     assert KILLS == died
     assert len(seen) > 5
-    with closing(SqliteStorage(tmp_path / "users.db")) as store, Signer(ledger.key_file) as signer:
+    with (
+        closing(SqliteStorage(tmp_path / "users.db", territory="RU")) as store,
+        Signer(ledger.key_file) as signer,
+    ):
         newest = Log(ledger.folder, signer).extend(store, SPACE)
         ledger.storage = store
         leaves = ledger.leaves()

@@ -702,7 +702,7 @@ CHANGES = {
 def test_each_change_of_the_journal_is_named(tmp_path, name):
     """What was done to the database after it was logged is named, with the cursor."""
     statements, expected = CHANGES[name]
-    store = SqliteStorage(tmp_path / "j.db")
+    store = SqliteStorage(tmp_path / "j.db", territory="RU")
     ledger = Ledger(tmp_path, store)
     ledger.append(*entries(SIZE))
     ledger.publish()

@@ -1,11 +1,15 @@
 """`abonent db` makes the schema of a PostgreSQL store, or says why it cannot."""
 
+import re
 import secrets
+import sqlite3
 from contextlib import closing
 
 import pytest
 
+from abonent import SqliteStorage
 from abonent.cli import main
+from abonent.ports import Put, Unit
 from abonent.stores.postgres import PostgresStorage
 from abonent.stores.postgres_schema import SCHEMA_VERSION
 from tests.postgres import make_old, run
@@ -103,3 +107,44 @@ def test_without_the_driver(command, monkeypatch, capsys):
     line = ["db", command] + (["--database", "x"] if command == "upgrade" else [])
     assert 2 == main(line)
     assert "pip install 'abonent[postgres]'" in capsys.readouterr().err
+
+
+# --- the file of an SQLite store -----------------------------------------------------------
+
+
+def test_a_file_is_compacted(tmp_path, capsys):
+    """It says how large file and log were and are; nothing else is made or changed."""
+    path = tmp_path / "users.db"
+    with closing(SqliteStorage(path)) as store:
+        for number in range(1000):
+            store.commit([Unit("m", (Put(b"%d" % number, 0, bytes(200)),))])
+        units = [Unit("m", (Put(b"%d" % number, 1, None),)) for number in range(1, 1000)]
+        assert all(store.commit(units))
+        assert 0 == main(["db", "compact", str(path)])
+        said = re.fullmatch(
+            r"compacted: (\d+) bytes before, (\d+) after\n", capsys.readouterr().out
+        )
+        assert said
+        assert path.stat().st_size == int(said[2]) < int(said[1])
+        assert [b"0"] == [key for key, _ in store.scan("m", b"", 10)]
+
+
+def test_a_file_that_is_used_is_refused_by_name(tmp_path, capsys):
+    """Who keeps the database is told of, as what may pass; exit status 1."""
+    path = tmp_path / "users.db"
+    SqliteStorage(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert 1 == main(["db", "compact", str(path), "--wait", "0.05"])
+    assert "STORE_UNAVAILABLE" in capsys.readouterr().err
+
+
+def test_what_is_no_database_is_not_compacted(tmp_path, capsys):
+    """No file is made where there is none, and a file of another kind is not touched."""
+    assert 2 == main(["db", "compact", str(tmp_path / "missing.db")])
+    assert [] == list(tmp_path.iterdir())
+    other = tmp_path / "other.txt"
+    other.write_text("of another kind")
+    assert 1 == main(["db", "compact", str(other)])
+    assert "STORE_FOREIGN" in capsys.readouterr().err
+    assert "of another kind" == other.read_text()

@@ -153,7 +153,7 @@ from abonent.simulation import SimulatedSender
 def make():
     return Identifier(
         messenger=Messenger(id="messenger", kind=MessengerKind.DOMESTIC),
-        storage=SqliteStorage("users.db"),
+        storage=SqliteStorage("users.db", territory="RU"),
         keys=FileKeys("keys.json"),
         possession=OneTimeCodes(SimulatedSender()),
         policy=Policy(claim_valid=timedelta(seconds=1), settle_after=timedelta(milliseconds=1)),

@@ -225,6 +225,7 @@ def test_users_of_an_operator_with_whom_nothing_was_agreed():
     assert (DueKind.USERS_UNWATCHED, NOW, "mts", 1) == brief([item])[0]
     assert item.about is None
     assert () == agenda(known(identified()))
+    assert () == agenda(known(self_identified(), needs_agreement=True))
     later = agreed(starts=NOW + DAY)
     assert 1 == len(agenda(known(identified(), agreements=[later], needs_agreement=True)))
 
@@ -458,10 +459,21 @@ def test_a_damaged_record_is_not_passed_over(monkeypatch):
             calendar_of(stand.identifier, until=EVER)
 
 
-def test_a_closed_identifier_has_no_calendar():
-    """It says so."""
+def test_the_agreements_are_those_of_the_identifier():
+    """A foreign messenger that has none any more is told so."""
+    with Rehearsal() as stand:
+        stand.identified("alice")
+        archive = stand.identifier._engine.archive
+        archive.terrain = attrs.evolve(archive.terrain, agreements=Agreements("messenger"))
+        unwatched, _ = calendar_of(stand.identifier, until=EVER)
+    assert (DueKind.USERS_UNWATCHED, NOW, stand.operator.id, 1) == brief([unwatched])[0]
+
+
+def test_a_closed_identifier_has_no_calendar(monkeypatch):
+    """It says so, whatever its store would still tell."""
     with Rehearsal() as stand:
         pass
+    monkeypatch.setattr(MemoryStorage, "scan", lambda *_: [])
     with pytest.raises(IdentifierClosed):
         calendar_of(stand.identifier, until=EVER)
 

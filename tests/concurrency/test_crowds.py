@@ -39,7 +39,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Worl
         stores: list[Storage] = [MemoryStorage()]
         if request.param != "memory":
             count = 1 if request.param == "sqlite" else 2
-            stores = [SqliteStorage(tmp_path / "kept.db") for _ in range(count)]
+            stores = [SqliteStorage(tmp_path / "kept.db", territory="RU") for _ in range(count)]
         first = World(stores[0], policy=policy)
         made.append(first)
         made.extend(
@@ -204,7 +204,11 @@ def test_a_crowd_of_tasks(store: str, right: bool, tmp_path: Path):
     sender = SimulatedSender()
 
     async def main() -> None:
-        storage = MemoryStorage() if store == "memory" else SqliteStorage(tmp_path / "kept.db")
+        storage = (
+            MemoryStorage()
+            if store == "memory"
+            else SqliteStorage(tmp_path / "kept.db", territory="RU")
+        )
         async with of_asyncio(storage, sender, GENEROUS) as identifier, asyncio.timeout(BOUND):
             await identifier.claim("alice", N1.e164)
             code = sender.code_for(N1).digits

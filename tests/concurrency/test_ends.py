@@ -52,7 +52,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 def test_nothing_works_after_closing(call: str, store: str, tmp_path: Path):
     """A closed identifier refuses every call by name; a gate never answers from nowhere."""
-    world = World(MemoryStorage() if store == "memory" else SqliteStorage(tmp_path / "kept.db"))
+    world = World(
+        MemoryStorage()
+        if store == "memory"
+        else SqliteStorage(tmp_path / "kept.db", territory="RU")
+    )
     world.identify("alice")
     world.identifier.close()
     world.identifier.close()
@@ -98,10 +102,12 @@ def test_nothing_works_after_closing_in_asyncio(call: str):
 def test_closing_settles_what_was_posted(tmp_path: Path):
     """What was performed before closing is on record after it: nothing is performed twice."""
     path = tmp_path / "kept.db"
-    world = World(SqliteStorage(path))
+    world = World(SqliteStorage(path, territory="RU"))
     world.identify("alice")
     world.identifier.close()
-    with World(SqliteStorage(path), clock=world.clock, operators=world.operators) as later:
+    with World(
+        SqliteStorage(path, territory="RU"), clock=world.clock, operators=world.operators
+    ) as later:
         assert {"CodeSent", "CodeRecorded"} <= set(later.events("alice"))
         later.clock.advance(timedelta(days=1))
         assert later.identifier.sweep().tried == 0
@@ -129,7 +135,7 @@ def test_closing_waits_for_what_runs(tmp_path: Path):
     """An effect that is under way when closing begins is finished and its outcome kept."""
     path = tmp_path / "kept.db"
     sender = Slow()
-    world = World(SqliteStorage(path), sender=sender, prompt=False, policy=HASTY)
+    world = World(SqliteStorage(path, territory="RU"), sender=sender, prompt=False, policy=HASTY)
     world.identifier.claim("alice", N1.e164)
     assert sender.entered.wait(BOUND)
     closing = Running(world.identifier.close)
@@ -137,7 +143,7 @@ def test_closing_waits_for_what_runs(tmp_path: Path):
     assert closing.thread.is_alive()
     sender.free.set()
     closing.outcome()
-    with World(SqliteStorage(path)) as later:
+    with World(SqliteStorage(path, territory="RU")) as later:
         assert "CodeSent" in later.events("alice")
 
 
@@ -168,7 +174,7 @@ from abonent import MemoryStorage, SqliteStorage
 from tests.concurrency.test_ends import CALLS, make
 from tests.properties.parts import World
 
-store = MemoryStorage() if sys.argv[1] == "memory" else SqliteStorage(sys.argv[1])
+store = MemoryStorage() if sys.argv[1] == "memory" else SqliteStorage(sys.argv[1], territory="RU")
 world = World(store)
 world.identify("alice")
 child = os.fork()

@@ -47,8 +47,8 @@ def queue_behind(world: World, store: Held, calls: Sequence[Any]) -> list[Runnin
 
 def test_a_conflict_never_hurts_neighbours(tmp_path: Path):
     """Of eight callers in one commit, the one who lost decides anew; the others are done."""
-    store = Held(SqliteStorage(tmp_path / "kept.db"))
-    with World(store) as world, World(SqliteStorage(tmp_path / "kept.db")) as other:
+    store = Held(SqliteStorage(tmp_path / "kept.db", territory="RU"))
+    with World(store) as world, World(SqliteStorage(tmp_path / "kept.db", territory="RU")) as other:
         names = [f"user-{each}" for each in range(8)]
         for name in names:
             world.identifier.claim(name, N1.e164)

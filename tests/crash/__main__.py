@@ -24,7 +24,7 @@ from enum import Enum
 from pathlib import Path
 from time import monotonic
 
-from abonent import SqliteStorage
+from tests.crash.contents import open_sqlite
 from tests.crash.killing import Moment, Tally, kill_on_one_store
 from tests.crash.life import OpenStore
 from tests.crash.linked import Strike, kill_links
@@ -41,7 +41,7 @@ ENOUGH_LINKS = 10
 
 
 def kill_all(
-    kills: int, seed: int, jobs: int, folder: Path, open_store: OpenStore = SqliteStorage
+    kills: int, seed: int, jobs: int, folder: Path, open_store: OpenStore = open_sqlite
 ) -> Tally:
     """Kill so many processes; each store is one process's work."""
     total = Tally()
@@ -102,12 +102,12 @@ def tell_link(tally: Tally, seed: int, seconds: float) -> int:
     return 0
 
 
-def cut_all(commits: int, seed: int, folder: Path, open_store: OpenStore = SqliteStorage) -> int:
+def cut_all(commits: int, seed: int, folder: Path, open_store: OpenStore = open_sqlite) -> int:
     """Cut two logs and print what came of it."""
     broken = 0
     for recording in record(folder, commits, seed, open_store):
         begun = monotonic()
-        report = cut(recording, folder, seed, SqliteStorage)
+        report = cut(recording, folder, seed, open_sqlite)
         print(f"{report.name}, seed {seed}: {monotonic() - begun:.0f} s")
         print(f"  {report.frames} frames of {report.commits} commits; behind them {report.stale}")
         print(f"  stale frames, {report.alike} of them with the live salt")

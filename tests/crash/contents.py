@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from abonent.stores import MemoryStorage
 from abonent.stores.postgres import PostgresStorage
 
 SPACE = "m"
+open_sqlite = partial(SqliteStorage, territory="RU")
+"""What opens the store that is under test: a file, in the country that the rules demand."""
 _CURSOR = (1 << 40) - 1
 
 
@@ -51,7 +54,7 @@ class KeptInFile:
     path: Path
 
     def opened(self) -> Storage:
-        return SqliteStorage(self.path)
+        return SqliteStorage(self.path, territory="RU")
 
     def contents(self) -> tuple[Contents, list[str]]:
         return stored_in(self.path)
@@ -65,7 +68,7 @@ class KeptOnServer:
     schema: str
 
     def opened(self) -> Storage:
-        return PostgresStorage(self.conninfo, schema=self.schema)
+        return PostgresStorage(self.conninfo, schema=self.schema, territory="RU")
 
     def contents(self) -> tuple[Contents, list[str]]:
         with psycopg.connect(self.conninfo) as connection:

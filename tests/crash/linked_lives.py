@@ -264,7 +264,7 @@ def profile_of(place: Place) -> CamaraProfile:
 def identifier_at(place: Place, transport: HttpTransport, phones: Phones) -> Identifier:
     return Identifier(
         messenger=Messenger(id=SPACE, kind=MessengerKind.FOREIGN),
-        storage=SqliteStorage(place.chat_store),
+        storage=SqliteStorage(place.chat_store, territory="RU"),
         keys=KEYS,
         possession=OneTimeCodes(phones, prompt=True),
         agreements=[Agreement(id="a", messenger=SPACE, operator=OPERATOR, starts=LONG_AGO)],

@@ -377,6 +377,6 @@ def _carried_on(store: Storage, path: Path, before: Contents) -> list[str]:
     if store.commit([unit]) != reference.commit([unit]):
         return ["what opened takes no further commit"]
     store.close()
-    with closing(SqliteStorage(path)):
+    with closing(SqliteStorage(path, territory="RU")):
         found, wrong = stored_in(path)
     return wrong + differences(kept_by(reference), found)

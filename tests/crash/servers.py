@@ -58,7 +58,7 @@ def kill_servers(server: Server, kills: int, seed: int, conninfo: str | None = N
     while tally.kills < kills and not tally.violations:
         way = chance.choice((Way.IMMEDIATE, Way.IMMEDIATE, Way.SERVER, Way.SESSION))
         told: list[Message] = []
-        store = PostgresStorage(conninfo, schema=SCHEMA, patience=PATIENCE)
+        store = PostgresStorage(conninfo, schema=SCHEMA, territory="RU", patience=PATIENCE)
         identifier, crowds = gathered(store, clock, f"{seed}.{tally.kills}", chance, told.append)
         _live(identifier, crowds, told, partial(_kill, server, way, chance))
         server.start()

@@ -20,7 +20,7 @@ from abonent.core.events import Event, Passed, ProofFailed
 from abonent.ports import Put, Unit
 from abonent.simulation import SimulatedClock, SimulatedOperator, SimulatedSender
 from tests.crash.__main__ import cut_all, kill_all, tell_kills, tell_link
-from tests.crash.contents import SPACE, KeptInFile, stored_in
+from tests.crash.contents import SPACE, KeptInFile, open_sqlite, stored_in
 from tests.crash.judging import Judge, Violation, first_unexplained, inconsistencies
 from tests.crash.killing import Tally, kill_on_one_store
 from tests.crash.life import OPERATOR, START, Crowd, identifier_on
@@ -108,14 +108,14 @@ def test_kills_catch_wrong_stores(tmp_path: Path, wrong: type[SqliteStorage]):
 def test_cuts_catch_wrong_stores(tmp_path: Path, wrong: type[SqliteStorage]):
     """The same stores are caught by cutting the first log that they leave."""
     recording = next(iter(record(tmp_path, 4, 7, wrong)))
-    assert cut(recording, tmp_path, 7, SqliteStorage).violations
+    assert cut(recording, tmp_path, 7, open_sqlite).violations
 
 
 def test_a_store_that_does_not_flush_is_refused(tmp_path: Path):
     """Kills cannot see a missing flush, so the setting itself is looked at."""
 
     def unflushed(path: Path) -> SqliteStorage:
-        store = SqliteStorage(path)
+        store = SqliteStorage(path, territory="RU")
         store._writer.execute("PRAGMA synchronous = NORMAL")
         return store
 
@@ -125,7 +125,7 @@ def test_a_store_that_does_not_flush_is_refused(tmp_path: Path):
 
 def test_only_the_running_checksum_ends_a_log(tmp_path: Path):
     """Behind the live frames lie stale ones with the same salt, and they are not counted."""
-    recording = next(iter(record(tmp_path, 4, 7, SqliteStorage)))
+    recording = next(iter(record(tmp_path, 4, 7, open_sqlite)))
     log = read_log(recording.log)
     assert len(recording.states) - 1 == len(log.commits)
     assert 0 < recording.alike <= recording.stale
@@ -133,7 +133,7 @@ def test_only_the_running_checksum_ends_a_log(tmp_path: Path):
 
 def test_who_died_while_copying_back_is_followed(tmp_path: Path):
     """A database into which its log was copied in part opens, and at the last commit."""
-    recording = next(iter(record(tmp_path, 30, 7, SqliteStorage)))
+    recording = next(iter(record(tmp_path, 30, 7, open_sqlite)))
     newest = newest_pages(recording.log)
     first = sorted(newest)[:1]
     torn = Torn(tuple(first), half=False).done_to(recording, newest)
@@ -141,7 +141,7 @@ def test_who_died_while_copying_back_is_followed(tmp_path: Path):
     path.write_bytes(torn)
     path.with_name("copy.db-wal").write_bytes(recording.log)
     assert int.from_bytes(torn[28:32]) > len(torn) // 4096  # it says that it is longer than it is
-    with closing(SqliteStorage(path)):
+    with closing(SqliteStorage(path, territory="RU")):
         found, wrong = stored_in(path)
     assert ([], recording.states[-1]) == (wrong, found)
 
@@ -157,7 +157,7 @@ class Told:
         self.clock = SimulatedClock()
         self.messages: list[Message] = []
         operator, sender = SimulatedOperator(OPERATOR), SimulatedSender()
-        witness = Witness(SqliteStorage(path), self.messages.append)
+        witness = Witness(SqliteStorage(path, territory="RU"), self.messages.append)
         with closing(identifier_on(witness, self.clock, operator, sender)) as identifier:
             crowd = Crowd(
                 *(0, identifier, self.clock, operator, sender, random.Random(7)),
@@ -179,7 +179,10 @@ class Told:
 
     def opened(self) -> Identifier:
         return identifier_on(
-            SqliteStorage(self.path), self.clock, SimulatedOperator(OPERATOR), SimulatedSender()
+            SqliteStorage(self.path, territory="RU"),
+            self.clock,
+            SimulatedOperator(OPERATOR),
+            SimulatedSender(),
         )
 
 

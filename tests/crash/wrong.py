@@ -23,7 +23,7 @@ class AcknowledgesTooSoon(SqliteStorage):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, territory="RU")
         self._whole = threading.RLock()
         self._writes = 0
 
@@ -50,6 +50,9 @@ class AcknowledgesTooSoon(SqliteStorage):
 
 class TearsUnits(SqliteStorage):
     """Commits records and aliases first and the journal after them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, territory="RU")
 
     def commit(self, units: Sequence[Unit]) -> list[bool]:
         applied: list[bool] = []

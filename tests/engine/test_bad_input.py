@@ -515,7 +515,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     storage = None
     if request.param == "sqlite":
         folder: Path = tmp_path_factory.mktemp("store")
-        storage = SqliteStorage(folder / "kept.db")
+        storage = SqliteStorage(folder / "kept.db", territory="RU")
     operators = {each: SimulatedOperator(each) for each in (M, N, "tele3")}
     router = SimulatedRouter(M)
     router.port("+79261112233", "tele3")

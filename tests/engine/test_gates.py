@@ -480,7 +480,7 @@ def shared(tmp_path):
     """Two services on one file, as two processes would be."""
     path = tmp_path / "abonent.db"
     policy = Policy(sends_per_user=1000)
-    with Rehearsal(storage=SqliteStorage(path), policy=policy) as one:
+    with Rehearsal(storage=SqliteStorage(path, territory="RU"), policy=policy) as one:
         yield one
 
 

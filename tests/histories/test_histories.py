@@ -121,7 +121,7 @@ def test_runs_in_memory_are_explained(switching: None, identifiers: int):
 @pytest.mark.parametrize("identifiers", [1, 2])
 def test_runs_on_sqlite_are_explained(tmp_path: Path, identifiers: int):
     """I3, I4, I6: the same on a file, by one identifier or by two that share only the file."""
-    stores = [SqliteStorage(tmp_path / "kept.db") for _ in range(identifiers)]
+    stores = [SqliteStorage(tmp_path / "kept.db", territory="RU") for _ in range(identifiers)]
     runs = [played(stores, run) for run in range(18)]
     assert COMMON <= seen_in(runs).keys()
     assert sum(overlaps(calls) for calls in runs) > 18 * CALLS * THREADS // 4

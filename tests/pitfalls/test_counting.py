@@ -36,7 +36,7 @@ class Overtaken:
     """A store in which somebody else commits first, once, just before we do."""
 
     def __init__(self, path: Path) -> None:
-        self._inner = SqliteStorage(path)
+        self._inner = SqliteStorage(path, territory="RU")
         self.first: Callable[[], object] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -52,7 +52,7 @@ class Overtaken:
 def test_two_guesses_at_once_count_twice(tmp_path: Path):
     """P1: a guess that was overtaken by another is decided anew on what that one left."""
     ours = Overtaken(tmp_path / "kept.db")
-    with World(ours) as one, World(SqliteStorage(tmp_path / "kept.db")) as two:
+    with World(ours) as one, World(SqliteStorage(tmp_path / "kept.db", territory="RU")) as two:
         one.identifier.claim("alice", N1.e164)
         one.flush()
         wrong = one.wrong()
@@ -199,7 +199,7 @@ def test_a_code_works_once():
 def test_a_code_works_once_for_two_processes(tmp_path: Path):
     """P6: the same right code in two processes at once proves possession once."""
     ours = Overtaken(tmp_path / "kept.db")
-    with World(ours) as one, World(SqliteStorage(tmp_path / "kept.db")) as two:
+    with World(ours) as one, World(SqliteStorage(tmp_path / "kept.db", territory="RU")) as two:
         one.identifier.claim("alice", N1.e164)
         one.flush()
         code = one.sender.code_for(N1)

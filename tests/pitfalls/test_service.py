@@ -103,7 +103,7 @@ def test_a_code_is_shown_nowhere(caplog: pytest.LogCaptureFixture, tmp_path: Pat
     caplog.set_level(logging.DEBUG)
     folder = tmp_path / "store"
     folder.mkdir()
-    with World(SqliteStorage(folder / "kept.db")) as world:
+    with World(SqliteStorage(folder / "kept.db", territory="RU")) as world:
         world.identifier.claim("alice", N1.e164)
         (message,) = world.sender.messages
         digits = message.code.digits

@@ -19,7 +19,7 @@ class OnSqlite(Service):
 
     def open_store(self) -> Storage:
         self.folder = tempfile.TemporaryDirectory()
-        return SqliteStorage(Path(self.folder.name) / "kept.db")
+        return SqliteStorage(Path(self.folder.name) / "kept.db", territory="RU")
 
     def stored_bytes(self) -> bytes:
         files = sorted(Path(self.folder.name).iterdir())

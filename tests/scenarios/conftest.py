@@ -24,7 +24,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Calla
 
     def for_a_world() -> Callable[[], Any]:
         if request.param is SqliteStorage:
-            return partial(SqliteStorage, tmp_path / f"{next(count)}.db")
+            return partial(SqliteStorage, tmp_path / f"{next(count)}.db", territory="RU")
         store = MemoryStorage()
         return lambda: store
 

@@ -55,7 +55,7 @@ def test_a_world_over_sqlite(tmp_path):
 
     def make_store() -> Callable[[], Storage]:
         path = next(files)
-        return lambda: SqliteStorage(path)
+        return lambda: SqliteStorage(path, territory="RU")
 
     outcome = small(2, make_store=make_store, store_name="sqlite")
     assert outcome.ok, outcome.violation

@@ -88,7 +88,7 @@ class Service:
         self.sender = SimulatedSender()
         self.identifier = Identifier(
             messenger=Messenger(id=messenger, kind=MessengerKind.DOMESTIC),
-            storage=PostgresStorage(pair.conninfo, patience=PATIENCE),
+            storage=PostgresStorage(pair.conninfo, territory="RU", patience=PATIENCE),
             keys=MemoryKeys.random(),
             possession=OneTimeCodes(self.sender),
             clock=SimulatedClock(),

@@ -211,7 +211,7 @@ def test_they_know_how_keys_are_told_apart():
 def stand(conninfo, request):
     """A service on the server, and what its views show of its users."""
     schema = made(conninfo, request.param)
-    store = PostgresStorage(conninfo, schema=schema)
+    store = PostgresStorage(conninfo, schema=schema, territory="RU")
     with Rehearsal(storage=store) as stand:
         stand.schema, stand.store = schema, store
         yield stand
@@ -285,7 +285,7 @@ def test_a_user_keeps_the_key_when_keys_are_rotated(conninfo, schema):
     def opened(current):
         return Identifier(
             messenger=Messenger(id="chat", kind=MessengerKind.DOMESTIC),
-            storage=PostgresStorage(conninfo, schema=schema),
+            storage=PostgresStorage(conninfo, schema=schema, territory="RU"),
             keys=MemoryKeys(Keys(current=current, roots=roots)),
             possession=OneTimeCodes(sender),
             clock=SimulatedClock(),

@@ -65,7 +65,7 @@ def opened(conninfo: str, schema: str, clock: Any) -> Identifier:
     """A domestic messenger whose claims are valid for an hour."""
     return Identifier(
         messenger=Messenger(id=SPACE, kind=MessengerKind.DOMESTIC),
-        storage=PostgresStorage(conninfo, schema=schema),
+        storage=PostgresStorage(conninfo, schema=schema, territory="RU"),
         keys=KEYS,
         possession=OneTimeCodes(Dropped(), prompt=True),
         policy=Policy(claim_valid=timedelta(hours=1), lease=LEASE),

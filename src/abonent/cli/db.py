@@ -1,4 +1,4 @@
-"""The commands `abonent db`: the schema of a PostgreSQL store.
+"""The commands `abonent db`: the schema of a PostgreSQL store, the compaction of an SQLite file.
 
 Knows their options and what they say. Refuses to know SQL.
 """
@@ -6,12 +6,17 @@ Knows their options and what they say. Refuses to know SQL.
 from __future__ import annotations
 
 import sys
+from contextlib import closing
+from datetime import timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The schema of a PostgreSQL store.", no_args_is_help=True)
+app = typer.Typer(
+    help="The schema of a PostgreSQL store, and the file of an SQLite one.", no_args_is_help=True
+)
 
 Schema = Annotated[str, typer.Option(help="The name of the schema.")]
 Partitions = Annotated[
@@ -55,6 +60,27 @@ def sql(
     from abonent.stores.postgres_schema import ddl
 
     typer.echo(ddl(schema=schema, partitions=partitions, since=since), nl=False)
+
+
+@app.command()
+def compact(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file of an SQLite store.")],
+    wait: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds to wait for who uses the file.")
+    ] = 5.0,
+) -> None:
+    """Leave no byte of what was deleted in an SQLite file: after users were forgotten.
+
+    The file is written anew and its log is emptied. Others may use it meanwhile; who writes waits.
+    Exit status 1, and a word why, if they kept it for so long that it could not be done.
+    """
+    if not path.is_file():
+        raise typer.BadParameter("there is no such file")
+    from abonent.stores import SqliteStorage
+
+    with closing(SqliteStorage(path, busy_timeout=timedelta(seconds=wait))) as store:
+        done = store.compact()
+    typer.echo(f"compacted: {done.before} bytes before, {done.after} after")
 
 
 def _check_driver() -> None:

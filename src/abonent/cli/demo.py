@@ -191,7 +191,7 @@ def _stage(casting: Casting, tell: Tell) -> Generator[_Stage]:
             messenger.id: stack.enter_context(
                 Identifier(
                     messenger=messenger,
-                    storage=SqliteStorage(path),
+                    storage=SqliteStorage(path, territory="RU"),
                     keys=keys,
                     possession=OneTimeCodes(phones, prompt=True),
                     agreements=[

@@ -53,7 +53,7 @@ def claim(course: Course, command: Claim) -> None:
     if isinstance(state, ProvingPossession) and state.number == command.number:
         _resend(course, command, state)
         return
-    terms = course.terrain.terms_at(command.at)
+    terms = course.terrain.terms_to_begin(command.at)
     _check_operator(course.terrain, command.operator, command.at)
     _check_budgets(course, command)
     course.add(
@@ -89,7 +89,7 @@ def declare(course: Course, command: Declare) -> None:
             proven_at=command.proven_at,
             operator=command.operator,
             code=command.code,
-            rules=course.terrain.terms_at(command.at).rules,
+            rules=course.terrain.terms_to_begin(command.at).rules,
         )
     )
 

@@ -19,6 +19,7 @@ from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.parties import Messenger, MessengerKind
 from abonent.core.policy import Policy, Terms, terms
+from abonent.core.residency import NOWHERE, Residency
 from abonent.core.rules import Rules, rules_by_id, rules_in_force
 from abonent.core.states import EffectKind, NoticeKind
 
@@ -34,9 +35,20 @@ class Terrain:
     policy: Policy
     agreements: Agreements
     rules: Rules | None = None
+    residency: Residency = NOWHERE
+
+    def terms_to_begin(self, at: datetime) -> Terms:
+        """Return the terms for whoever begins at this instant: by a claim, or by being taken over.
+
+        Raises:
+            NoRulesInForce: none are.
+            ResidencyUnmet: the rules demand a territory that the store does not declare.
+        """
+        self.residency.check(self.rules or rules_in_force(at))
+        return self.terms_at(at)
 
     def terms_at(self, at: datetime) -> Terms:
-        """Return the terms for a claim made at this instant.
+        """Return the terms in force at this instant.
 
         Raises:
             NoRulesInForce: none are.

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from abonent.errors import InvalidUserId, InvalidValue, NaiveInstant
 
 _ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
+_TERRITORY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 _LONGEST_USER_ID: Final = 128
 
 
@@ -32,6 +33,12 @@ def check_user_id(value: str) -> str:
     if not value.isprintable():
         raise InvalidUserId("a user id holds no NUL, control or unprintable characters")
     return value
+
+
+def check_territory(_: object, attribute: object, value: Any) -> None:
+    """Refuse what is not two capital letters, as ISO 3166-1 alpha-2 has them; None passes."""
+    if value is not None and not (isinstance(value, str) and _TERRITORY.fullmatch(value)):
+        raise InvalidValue("a territory is two capital letters, as in ISO 3166-1 alpha-2")
 
 
 def check_instant(value: datetime) -> datetime:

@@ -6,6 +6,7 @@ Knows what has to fit together before the first call. Refuses to build what woul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from abonent.core.agreements import Agreement, Agreements
 from abonent.core.commands import Terrain
 from abonent.core.parties import Messenger
 from abonent.core.policy import Policy, terms
-from abonent.core.rules import RULE_SETS, Rules
+from abonent.core.residency import Residency
+from abonent.core.rules import RULE_SETS, Rules, rules_in_force
 from abonent.engine.archive import Archive
 from abonent.engine.calls import Calls
 from abonent.engine.effects import Alarm, Gateway, Limiter, Performer, Possession, Router
@@ -24,7 +26,7 @@ from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
 from abonent.engine.observing import Observer, Telling
 from abonent.engine.reconciling import Reconciler
-from abonent.errors import DoubleRefused, InvalidValue, UnknownOperator
+from abonent.errors import DoubleRefused, InvalidValue, NoRulesInForce, UnknownOperator
 from abonent.ports import Clock, KeyProvider, Storage
 from abonent.sealing import Keyring
 
@@ -71,6 +73,8 @@ def assemble(
     Raises:
         DoubleRefused: a test double, without `unsafe_test_doubles` (P12).
         PolicyIncomplete: the rule set leaves a figure open that the policy does not give (S31).
+        ResidencyUnmet: the rule set given, or in force now, demands a territory for what is kept
+            (149-FZ, art. 10.1, part 4.3 ff.), and the store declares another, or none.
         UnknownOperator: an agreement with an operator that has no gateway.
         InvalidValue: operators are to be asked, but there is no router.
         KeyUnavailable, KeyMaterialInvalid: from the key provider.
@@ -82,7 +86,12 @@ def assemble(
     for each in mine:
         if each.operator not in gateways:
             raise UnknownOperator(f"agreement {each.id} is with {each.operator}: no gateway")
-    terrain = Terrain(messenger=messenger, policy=policy, agreements=mine, rules=rules)
+    residency = _residency(storage)
+    with suppress(NoRulesInForce):  # then nobody may begin, and each claim asks again
+        residency.check(rules or rules_in_force(clock.now()))
+    terrain = Terrain(
+        messenger=messenger, policy=policy, agreements=mine, rules=rules, residency=residency
+    )
     for each_rules in [rules] if rules is not None else [r for r in RULE_SETS if r.starts]:
         terms(each_rules, policy)
     if terrain.asks_operator and router is None:
@@ -108,6 +117,12 @@ def assemble(
         Importer(loop),
         Reconciler(loop, inbound),
     )
+
+
+def _residency(storage: Storage) -> Residency:
+    """What a store says of where it is. One that processes share keeps what it has somewhere."""
+    features = storage.features
+    return Residency(keeps=features.durable or features.shared, territory=features.territory)
 
 
 def _refuse_double(adapter: Any) -> None:

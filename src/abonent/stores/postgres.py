@@ -28,6 +28,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import psycopg
 
+from abonent.core.parties import check_territory
 from abonent.errors import IdentifierClosed, InvalidValue, StoreUnavailable, UsedAfterFork
 from abonent.ports import AliasChange, Append, Entry, Record, StorageFeatures, Unit
 from abonent.stores.batches import Batch, Name, aliases_judged, keys_put
@@ -140,6 +141,10 @@ class PostgresStorage:
     locks and for a statement, by whole seconds; of a server that neither answers nor goes away it
     is told after twice that time.
 
+    `territory` is the country where the server keeps its data, with its standbys and backups, ISO
+    3166-1 alpha-2, as you declare: rules in force may demand one, and an identifier under them is
+    refused without it.
+
     With `pooled`, for a transaction pooler such as PgBouncer, nothing is set on a session and no
     statement is prepared; give the role its time-outs then.
 
@@ -149,7 +154,7 @@ class PostgresStorage:
         StoreRefused: wrong password, role or database, or a privilege is lacking.
         StoreReadOnly: the server is a standby.
         StoreUnavailable: it cannot be reached now.
-        InvalidValue: the connection string cannot be read, or an impossible schema.
+        InvalidValue: the connection string cannot be read, or an impossible schema or territory.
     """
 
     def __init__(
@@ -157,12 +162,14 @@ class PostgresStorage:
         conninfo: str,
         *,
         schema: str = "abonent",
+        territory: str | None = None,
         connections: int = 4,
         patience: timedelta = timedelta(seconds=5),
         pooled: bool = False,
     ) -> None:
         if connections < 1 or patience <= timedelta(0):
             raise InvalidValue("a store has at least one connection, and some patience")
+        check_territory(None, None, territory)
         self.schema = checked_name(schema)
         self._sql = _Sql(schema)
         self._patience = patience
@@ -176,13 +183,13 @@ class PostgresStorage:
             with connect(conninfo, **settings(conninfo, patience, pooled=pooled)) as connection:
                 connection.answer_to(patience)
                 check_version(connection, schema)
-                self._features = _features(connection)
+                self._features = _features(connection, territory)
         except psycopg.Error as error:
             raise ours(error) from None
 
     @property
     def features(self) -> StorageFeatures:
-        """Shared; and durable, unless the server answers before it has flushed.
+        """Shared, where its owner says; durable, unless the server answers before it has flushed.
 
         That is so if `synchronous_commit` of the role, or `fsync` of the server, is off.
         """
@@ -356,13 +363,14 @@ class PostgresStorage:
         return applied
 
 
-def _features(connection: Connection) -> StorageFeatures:
+def _features(connection: Connection, territory: str | None) -> StorageFeatures:
     names = ("transaction_read_only", "synchronous_commit", "fsync")
     asked = ", ".join(f"current_setting('{each}')" for each in names)
     read_only, committing, flushing = connection.execute(f"SELECT {asked}".encode()).fetchall()[0]
     if read_only == "on":
         raise psycopg.errors.ReadOnlySqlTransaction
-    return StorageFeatures(durable=committing != "off" and flushing == "on", shared=True)
+    durable = committing != "off" and flushing == "on"
+    return StorageFeatures(durable=durable, shared=True, territory=territory)
 
 
 def _hoped_for(units: Sequence[Unit], ids: Mapping[str, int]) -> list[_Change] | None:

@@ -14,16 +14,18 @@ import functools
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from abonent.errors import IdentifierClosed, InvalidValue, StoreUnavailable, UsedAfterFork
-from abonent.ports import Append, Entry, Record, StorageFeatures, Unit
-from abonent.stores.batches import Batch, Name, Written, aliases_judged, keys_put
+from abonent.ports import Entry, Record, StorageFeatures, Unit
+from abonent.stores.batches import Batch, Name, aliases_judged, keys_put
 from abonent.stores.sqlite_file import (
+    Compacted,
+    compact,
     connect,
     create,
     grow_log,
@@ -32,24 +34,28 @@ from abonent.stores.sqlite_file import (
     prepare_writer,
     refuse_foreign,
 )
+from abonent.stores.sqlite_rows import (
+    CURSOR_BITS,
+    LAST_CURSOR,
+    MOVE_DEADLINE,
+    Stored,
+    owners_of,
+    records_held,
+    select_in,
+    write_aliases,
+    write_deadlines,
+    write_journal,
+    write_records,
+)
 
-# A journal row's id is its space in the upper bits and its cursor in the lower 40: the entries of
-# a space are one range of the table, and no index is needed to find them.
-_CURSOR_BITS: Final = 40
-_LAST_CURSOR: Final = (1 << _CURSOR_BITS) - 1
-# Far below any limit on variables; few different lengths, so that statements are found prepared.
-_CHUNKS: Final = (1, 8, 64, 500)
 # Reads up to this size are short: they never wait for a long one, and use the writer's connection
 # if it is idle, whose pages are still in memory where a reader has to fetch them after a commit.
 _SHORT: Final = 16
 
 _RECORDS: Final = "SELECT n.key, r.version, r.body FROM name n JOIN record r ON r.id = n.id"
-_MOVE: Final = "UPDATE deadline SET at = ? WHERE space = ? AND at = ? AND key = ?"
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_Row = tuple[object, ...]
-_Held = tuple[int, int, int | None]  # id, version, wake
 
 
 def _guarded(
@@ -86,9 +92,12 @@ class SqliteStorage:
     """Keeps everything in one file, which several threads and processes may use at once.
 
     `path` names an abonent database, or nothing yet: then one is created that only its owner may
-    read. `busy_timeout` is how long a writer waits for the others.
+    read. `territory` is the country where the file lies, ISO 3166-1 alpha-2, as you declare: rules
+    in force may demand one, and an identifier under them is refused without it. `busy_timeout` is
+    how long a writer waits for the others.
 
     Raises:
+        InvalidValue: not a path of a file, or not a territory.
         StoreForeign: the file is not an abonent database; it was not touched.
         StoreNewer: it was written by a newer release.
         StoreReadOnly: file or folder cannot be written.
@@ -96,8 +105,13 @@ class SqliteStorage:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, busy_timeout: timedelta = timedelta(seconds=5)
+        self,
+        path: str | os.PathLike[str],
+        *,
+        territory: str | None = None,
+        busy_timeout: timedelta = timedelta(seconds=5),
     ) -> None:
+        self._features = StorageFeatures(durable=True, shared=True, territory=territory)
         if os.fspath(path) == ":memory:":
             raise InvalidValue("a SqliteStorage is a file; use MemoryStorage")
         self._path = Path(path).absolute()
@@ -118,8 +132,8 @@ class SqliteStorage:
 
     @property
     def features(self) -> StorageFeatures:
-        """Durable and shared."""
-        return StorageFeatures(durable=True, shared=True)
+        """Durable and shared, where its owner says."""
+        return self._features
 
     # --- reading ---------------------------------------------------------------------
 
@@ -129,7 +143,7 @@ class SqliteStorage:
         sql = f"{_RECORDS} WHERE n.space = ? AND n.key"
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
-            rows = _select_in(connection, sql, self._space(connection, space), keys)
+            rows = select_in(connection, sql, self._space(connection, space), keys)
             found = {key: Record(version, body) for key, version, body in rows}
             return [found.get(key) for key in keys]
 
@@ -140,7 +154,7 @@ class SqliteStorage:
         """See `Storage.find`."""
 
         def work(connection: sqlite3.Connection) -> list[tuple[bytes, ...]]:
-            found = _owners(connection, self._space(connection, space), aliases)
+            found = owners_of(connection, self._space(connection, space), aliases)
             return [tuple(sorted(found.get(alias, ()))) for alias in aliases]
 
         return self._read(work, short=len(aliases) <= _SHORT)
@@ -157,9 +171,9 @@ class SqliteStorage:
             sid = self._space(connection, space)
             if sid is None:
                 return []
-            base = sid << _CURSOR_BITS
-            first = min(max(after, 0), _LAST_CURSOR)
-            rows = connection.execute(sql, (base + first, base + _LAST_CURSOR, max(limit, 0)))
+            base = sid << CURSOR_BITS
+            first = min(max(after, 0), LAST_CURSOR)
+            rows = connection.execute(sql, (base + first, base + LAST_CURSOR, max(limit, 0)))
             return [Entry(row[0] - base, *row[1:]) for row in rows.fetchall()]
 
         return self._read(work)
@@ -188,20 +202,20 @@ class SqliteStorage:
 
         def work(connection: sqlite3.Connection) -> tuple[list[bool], dict[str, int]]:
             ids = {space: self._made_space(connection, space) for space in {u.space for u in units}}
-            held: dict[Name, _Held] = {}
+            held: dict[Name, Stored] = {}
             owners: dict[Name, set[bytes]] = {}
             for space, sid in ids.items():
                 here = units if len(ids) == 1 else [u for u in units if u.space == space]
-                held.update(_held(connection, sid, keys_put(here)))
+                held.update(records_held(connection, sid, keys_put(here)))
                 if judged := aliases_judged(here):
-                    found = _owners(connection, sid, judged)
+                    found = owners_of(connection, sid, judged)
                     owners.update({(sid, alias): found.get(alias, set()) for alias in judged})
             batch = Batch({name: row[1] for name, row in held.items()}, owners)
             applied = [batch.take(ids[unit.space], unit) for unit in units]
-            _write_records(connection, held, batch.records)
-            _write_deadlines(connection, held, batch.records)
-            _write_aliases(connection, batch.aliases)
-            _write_journal(connection, batch.entries)
+            write_records(connection, held, batch.records)
+            write_deadlines(connection, held, batch.records)
+            write_aliases(connection, batch.aliases)
+            write_journal(connection, batch.entries)
             return applied, ids
 
         applied, ids = self._write(work)
@@ -216,7 +230,7 @@ class SqliteStorage:
 
         def work(connection: sqlite3.Connection) -> list[bytes]:
             ripe = self._ripe(connection, space, now, limit)
-            connection.executemany(_MOVE, ((now + lease, *row) for row in ripe))
+            connection.executemany(MOVE_DEADLINE, ((now + lease, *row) for row in ripe))
             connection.executemany(
                 "UPDATE record SET wake = ?"
                 " WHERE id = (SELECT id FROM name WHERE space = ? AND key = ?)",
@@ -225,6 +239,28 @@ class SqliteStorage:
             return [key for _, _, key in ripe]
 
         return self._write(work)
+
+    @_guarded
+    def compact(self) -> Compacted:
+        """Leave no byte of what was deleted or replaced in file, log or index; after `forget`.
+
+        The file is written anew, without what is free in it, and its log is emptied. Others may use
+        the store meanwhile: who writes waits, and where one of them still reads what was there
+        before, it says so. It takes room for another copy of the file, and as long as copying it.
+
+        Raises:
+            StoreUnavailable: others kept the store for all of `busy_timeout`. What is stored is
+                whole; old bytes may be left, so try again.
+            StoreFull: there is no room for the copy.
+        """
+        with ExitStack() as held:
+            for lock in (self._for_short.lock, self._for_long.lock, self._lock):
+                if not lock.acquire(timeout=self._patience):
+                    raise StoreUnavailable("other threads kept the store")
+                held.callback(lock.release)
+            self._check_usable()
+            self._log_grown = False  # it is emptied here, and grows again with the next commit
+            return compact(self._writer, self._path)
 
     def close(self) -> None:
         """Release the connections. In a forked child nothing is: they are the parent's."""
@@ -326,121 +362,3 @@ class SqliteStorage:
             " ORDER BY at, key LIMIT ?",
             (self._space(connection, space), now, limit),
         ).fetchall()
-
-
-def _write_records(
-    connection: sqlite3.Connection, held: Mapping[Name, _Held], written: Mapping[Name, Written]
-) -> None:
-    """Sort what becomes of records by what is there, then run the few statements it takes."""
-    born: list[_Row] = []
-    named: list[_Row] = []
-    changed: list[_Row] = []
-    gone: list[_Row] = []
-    unnamed: list[_Row] = []
-    next_id = 0
-    for name, (version, body, wake) in written.items():
-        if name in held:
-            if body is not None:
-                changed.append((version, wake, body, held[name][0]))
-            else:
-                gone.append((held[name][0],))
-                unnamed.append(name)
-        elif body is not None:
-            next_id = next_id or _after_last(connection, "SELECT max(id) FROM record")
-            born.append((next_id, version, wake, body))
-            named.append((*name, next_id))
-            next_id += 1
-    _run(connection, "INSERT INTO name VALUES (?, ?, ?)", named)
-    _run(connection, "INSERT INTO record VALUES (?, ?, ?, ?)", born)
-    _run(connection, "UPDATE record SET version = ?, wake = ?, body = ? WHERE id = ?", changed)
-    _run(connection, "DELETE FROM name WHERE space = ? AND key = ?", unnamed)
-    _run(connection, "DELETE FROM record WHERE id = ?", gone)
-
-
-def _write_deadlines(
-    connection: sqlite3.Connection, held: Mapping[Name, _Held], written: Mapping[Name, Written]
-) -> None:
-    begun: list[_Row] = []
-    moved: list[_Row] = []
-    ended: list[_Row] = []
-    for name, (_, _, wake) in written.items():
-        before = held[name][2] if name in held else None
-        if before == wake:
-            continue
-        if before is None:
-            begun.append((name[0], wake, name[1]))
-        elif wake is None:
-            ended.append((name[0], before, name[1]))
-        else:
-            moved.append((wake, name[0], before, name[1]))
-    _run(connection, "INSERT INTO deadline VALUES (?, ?, ?)", begun)
-    _run(connection, _MOVE, moved)
-    _run(connection, "DELETE FROM deadline WHERE space = ? AND at = ? AND key = ?", ended)
-
-
-def _write_aliases(
-    connection: sqlite3.Connection, aliases: Mapping[tuple[int, bytes, bytes], bool]
-) -> None:
-    added = [row for row, present in aliases.items() if present]
-    removed = [row for row, present in aliases.items() if not present]
-    _run(connection, "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)", added)
-    _run(connection, "DELETE FROM alias WHERE space = ? AND alias = ? AND owner = ?", removed)
-
-
-def _write_journal(connection: sqlite3.Connection, entries: Mapping[int, Sequence[Append]]) -> None:
-    for sid, new in entries.items():
-        base = sid << _CURSOR_BITS
-        last = "SELECT max(cursor) FROM journal WHERE cursor >= ? AND cursor <= ?"
-        first = _after_last(connection, last, base, base + _LAST_CURSOR) or base + 1
-        rows = [(i, e.subject, e.number, e.body) for i, e in enumerate(new, first)]
-        _run(connection, "INSERT INTO journal VALUES (?, ?, ?, ?)", rows)
-
-
-# --- statements ---------------------------------------------------------------------
-
-
-def _run(connection: sqlite3.Connection, sql: str, rows: Sequence[_Row]) -> None:
-    if rows:
-        connection.executemany(sql, rows)
-
-
-def _after_last(connection: sqlite3.Connection, sql: str, *bounds: int) -> int:
-    (last,) = connection.execute(sql, bounds).fetchone()
-    return 0 if last is None else int(last) + 1
-
-
-def _select_in(
-    connection: sqlite3.Connection, sql: str, sid: int | None, values: Sequence[bytes]
-) -> list[tuple[Any, ...]]:
-    """Run a statement that ends in a column for all these values of it, in chunks."""
-    if sid is None:
-        return []
-    if len(values) == 1:
-        return connection.execute(f"{sql} = ?", (sid, values[0])).fetchall()
-    rows: list[tuple[Any, ...]] = []
-    wanted = list(dict.fromkeys(values))
-    while wanted:
-        size = next((size for size in _CHUNKS if size >= len(wanted)), _CHUNKS[-1])
-        chunk, wanted = wanted[:size], wanted[size:]
-        chunk += chunk[-1:] * (size - len(chunk))
-        marks = ",".join("?" * size)
-        rows += connection.execute(f"{sql} IN ({marks})", (sid, *chunk)).fetchall()
-    return rows
-
-
-def _held(connection: sqlite3.Connection, sid: int, keys: Sequence[bytes]) -> dict[Name, _Held]:
-    sql = (
-        "SELECT n.key, r.id, r.version, r.wake FROM name n JOIN record r ON r.id = n.id"
-        " WHERE n.space = ? AND n.key"
-    )
-    return {(sid, row[0]): row[1:] for row in _select_in(connection, sql, sid, keys)}
-
-
-def _owners(
-    connection: sqlite3.Connection, sid: int | None, aliases: Sequence[bytes]
-) -> dict[bytes, set[bytes]]:
-    owners: dict[bytes, set[bytes]] = {}
-    sql = "SELECT alias, owner FROM alias WHERE space = ? AND alias"
-    for alias, owner in _select_in(connection, sql, sid, aliases):
-        owners.setdefault(alias, set()).add(owner)
-    return owners

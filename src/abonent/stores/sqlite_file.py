@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from attrs import frozen
+
 from abonent.errors import (
     AbonentError,
     InvalidValue,
@@ -159,6 +161,44 @@ def grow_log(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         connection.execute(f"PRAGMA cache_size = {-_WRITER_CACHE_KIB}")
+
+
+# --- compaction -----------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Compacted:
+    """What a compaction did: bytes of the file and its log, before and after."""
+
+    before: int
+    after: int
+
+
+def compact(connection: sqlite3.Connection, path: Path) -> Compacted:
+    """Write the file anew and empty its log.
+
+    The new file is written into the log first, as any other change is: who dies in the middle
+    leaves what was there. It counts only when the log was copied back whole and cut off.
+
+    Raises:
+        StoreUnavailable: another connection still needs what the log holds.
+    """
+    before = _size(path)
+    _empty_log(connection)  # or the copy would be written behind all that is in it
+    connection.execute("VACUUM")
+    _empty_log(connection)
+    return Compacted(before=before, after=_size(path))
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise StoreUnavailable("another connection keeps the log of the database")
+
+
+def _size(path: Path) -> int:
+    log = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
 
 # --- errors -------------------------------------------------------------------------

@@ -268,7 +268,7 @@ def chat_of(
     with (
         Identifier(
             messenger=MESSENGER,
-            storage=SqliteStorage(database),
+            storage=SqliteStorage(database, territory="RU"),
             keys=FileKeys.create(database.with_name(database.name + ".keys")),
             possession=OneTimeCodes(phones, prompt=True),
             agreements=[

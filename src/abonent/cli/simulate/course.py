@@ -64,6 +64,6 @@ def _stores(kind: StoreKind) -> Generator[Callable[[], Callable[[], Storage]] | 
 
         def make() -> Callable[[], Storage]:
             path = Path(folder, f"world-{next(numbers)}.db")
-            return lambda: SqliteStorage(path)
+            return lambda: SqliteStorage(path, territory="RU")
 
         yield make

@@ -92,7 +92,7 @@ class ReferenceOperator:
         self.signing = FileSigningKeys(
             made(folder / "signing.keys", lambda path: FileSigningKeys.create(path, at=_LONG_AGO))
         )
-        self._store = SqliteStorage(folder / "operator.db")
+        self._store = SqliteStorage(folder / "operator.db", territory="RU")
         self.subscribers = Subscribers(name, setup.subscribers, self._store, keys)
         self.phones = Phones(self.clock)
         self.network = Network(self.clock)

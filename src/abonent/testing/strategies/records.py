@@ -154,6 +154,7 @@ _NAMED: Final[dict[tuple[str, Any], Callable[[], st.SearchStrategy[Any]]]] = {
     ("subject", bytes): _tags,
     ("tag", bytes): _tags,
     ("tags", tuple[bytes, ...]): lambda: st.lists(_tags(), min_size=1, max_size=3).map(tuple),
+    ("territory", str | None): lambda: st.none() | text_of("[A-Z]{2}"),
     ("tries", int): lambda: st.integers(0, 20),
     ("tries_per_code", int): _up_to(10),
     ("user_id", str): user_ids,
