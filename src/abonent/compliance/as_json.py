@@ -93,8 +93,8 @@ def _all(records: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    kind = cast("type[Any]", type(record))
-    return {each.name: _value(getattr(record, each.name)) for each in attrs.fields(kind)}
+    known = attrs.fields(record.__class__)
+    return {each.name: _value(getattr(record, each.name)) for each in known}
 
 
 def _value(value: Any) -> Any:
