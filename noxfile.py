@@ -193,11 +193,11 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def browser(session: nox.Session) -> None:
-    """The report of a simulated world in a real Chromium, which the system has to have."""
+    """The pages of reports in a real Chromium, which the system has to have."""
     install_wheel(session, *EXTRAS)
     session.install(*group("tests"), *group("browser"))
-    report = "tests/browser/report_in_chromium.py"
-    session.run("python", "-m", "pytest", report, *session.posargs)
+    pages = [f"tests/browser/{each}_in_chromium.py" for each in ("report", "officer")]
+    session.run("python", "-m", "pytest", *pages, *session.posargs)
 
 
 @nox.session(default=False)

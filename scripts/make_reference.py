@@ -19,12 +19,17 @@ from enum import Enum
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any, Final
 
 from attrs import frozen
 
 import abonent
 from abonent import errors
+from abonent.compliance import due
+from abonent.compliance.proceeding import events as case_events
+from abonent.compliance.proceeding import states as case_states
+from abonent.compliance.proceeding.transitions import TRANSITIONS as CASE_TRANSITIONS
 from abonent.core import events, states
 from abonent.core.events import EVENTS
 from abonent.core.states import (
@@ -135,15 +140,15 @@ ARROWS: Final = (
         sources=(Unidentified,),
         event=events.NumberClaimed,
         targets=(ProvingPossession,),
-        path=((44, 66), (44, 130)),
-        label=(51, 103),
+        path=((80, 66), (80, 130)),
+        label=(87, 83),
     ),
     Arrow(
         sources=(Unidentified,),
         event=events.Declared,
         targets=(Identified,),
         path=((24, 43), (16, 43), (16, 347), (24, 347)),
-        label=(18, 90),
+        label=(20, 102),
     ),
     Arrow(
         sources=_others(Unidentified, ProvingPossession),
@@ -383,12 +388,12 @@ def desk() -> Drawing:
     return Drawing(
         title="The states of what an operator keeps",
         table=DESK_TRANSITIONS,
-        width=810,
-        height=446,
+        width=446,
+        height=852,
         frames=(
             Box(10, 96, 230, 168, "frame", "A question"),
             Box(10, 306, 230, 80, "frame", "Kept for a while"),
-            Box(280, 96, 196, 168, "frame", "An open record"),
+            Box(10, 560, 196, 168, "frame", "An open record"),
         ),
         boxes=(
             Box(24, 24, 150, 34, "any", none),
@@ -396,15 +401,15 @@ def desk() -> Drawing:
             _box(of.AnswerOwed, (24, 190), 150, "half", "until due"),
             _box(of.Answered, (20, 316), 100, "open", "in time"),
             _box(of.Lapsed, (130, 316), 100, "shut", "an alarm"),
-            Box(60, 414, 130, 34, "any", none),
-            Box(290, 24, 150, 34, "any", none),
-            _box(of.Recorded, (294, 110), 160, "open", "it stands"),
-            _box(of.NoticeOwed, (294, 190), 160, "half", "until acknowledged"),
-            _box(of.Told, (330, 336), 100, "shut", "for ever"),
-            _box(of.Withdrawn, (450, 336), 104, "shut", "for ever"),
-            Box(566, 24, 150, 34, "any", none),
-            _box(of.Line, (566, 190), 160, "asis", "ends, holds, records"),
-            Box(566, 350, 150, 34, "any", none),
+            Box(50, 414, 150, 34, "any", none),
+            Box(280, 24, 150, 34, "any", none),
+            _box(of.Line, (280, 190), 150, "asis", "ends, holds, records"),
+            Box(280, 350, 150, 34, "any", none),
+            Box(24, 488, 150, 34, "any", none),
+            _box(of.Recorded, (24, 574), 160, "open", "it stands"),
+            _box(of.NoticeOwed, (24, 654), 160, "half", "until acknowledged"),
+            _box(of.Told, (90, 800), 100, "shut", "for ever"),
+            _box(of.Withdrawn, (210, 800), 104, "shut", "for ever"),
         ),
         arrows=(
             _from(of.Blank, on.QuestionReceived, of.Asked, ((50, 58), (50, 110)), (57, 86)),
@@ -418,56 +423,156 @@ def desk() -> Drawing:
                 ((80, 386), (80, 414)),
                 (87, 404),
             ),
-            _from(of.Blank, on.CodeRecorded, of.Recorded, ((320, 58), (320, 110)), (327, 86)),
-            _from(
-                of.Recorded, on.NoticeRequired, of.NoticeOwed, ((320, 156), (320, 190)), (327, 178)
-            ),
+            _from(of.Blank, on.CodeRecorded, of.Recorded, ((50, 522), (50, 574)), (57, 550)),
+            _from(of.Recorded, on.NoticeRequired, of.NoticeOwed, ((50, 620), (50, 654)), (57, 642)),
             _from(
                 of.NoticeOwed,
                 on.NoticeAcknowledged,
                 of.Told,
-                ((420, 236), (420, 336)),
-                (413, 304),
+                ((156, 700), (156, 800)),
+                (149, 768),
                 anchor="end",
             ),
             _from(
                 of.Blank,
                 on.RecordWithdrawn,
                 of.Withdrawn,
-                ((440, 41), (500, 41), (500, 336)),
-                (446, 34),
+                ((174, 505), (262, 505), (262, 800)),
+                (182, 498),
             ),
             _from(
                 recorded,
                 on.RecordWithdrawn,
                 of.Withdrawn,
-                ((476, 180), (500, 180), (500, 336)),
-                (446, 34),
+                ((206, 644), (262, 644), (262, 800)),
+                (182, 498),
                 anchor="unsaid",
             ),
-            _from(of.Blank, on.HoldingTold, of.Line, ((580, 58), (580, 190)), (587, 96)),
+            # What leads the same way shares an arrow, and has a label each.
+            _from(of.Blank, on.HoldingTold, of.Line, ((304, 58), (304, 190)), (311, 104)),
+            _from(of.Blank, on.SubscriptionEnded, of.Line, ((304, 58), (304, 190)), (311, 124)),
+            _from(of.Blank, on.RecordListed, of.Line, ((304, 58), (304, 190)), (311, 144)),
+            _from(of.Line, on.RecordUnlisted, of.Blank, ((304, 236), (304, 350)), (311, 286)),
+            _from(of.Line, on.LineCleared, of.Blank, ((304, 236), (304, 350)), (311, 306)),
+        ),
+    )
+
+
+# --- the picture of the register ------------------------------------------------------
+
+CASE_LETTERS: Final[Mapping[type[Any], str]] = {
+    case_states.Blank: "–",
+    case_states.Registered: "R",
+    case_states.Struck: "S",
+    case_states.NoticeDrawn: "N",
+    case_states.Ordered: "O",
+    case_states.OrderUnmet: "U",
+    case_states.Restricted: "X",
+    case_states.Lifted: "L",
+    case_states.Remedied: "M",
+    case_states.Closed: "C",
+}
+
+
+def register() -> Drawing:
+    """Return the drawing of an entry in the register, and below it of a proceeding."""
+    of, on = case_states, case_events
+    under_order = (of.Ordered, of.OrderUnmet)
+    none = "nothing known"
+    return Drawing(
+        title="The states of an entry in the register and of a proceeding",
+        table=CASE_TRANSITIONS,
+        width=446,
+        height=726,
+        frames=(Box(10, 330, 158, 184, "frame", "The order"),),
+        boxes=(
+            Box(24, 24, 130, 34, "any", none),
+            _box(of.Registered, (24, 96), 130, "open", "it stands"),
+            _box(of.Struck, (296, 96), 130, "shut", "until entered again"),
+            Box(24, 176, 130, 34, "any", none),
+            _box(of.NoticeDrawn, (24, 248), 130, "half", "nothing is ordered"),
+            _box(of.Ordered, (24, 344), 130, "half", "until the day due"),
+            _box(of.OrderUnmet, (24, 436), 130, "half", "restriction possible"),
+            _box(of.Remedied, (296, 399), 130, "open", "in time or late"),
+            _box(of.Restricted, (24, 566), 130, "shut", "no access"),
+            _box(of.Lifted, (296, 566), 130, "open", "access again"),
+            _box(of.Closed, (296, 676), 130, "asis", "for ever"),
+        ),
+        arrows=(
+            _from(of.Blank, on.EnteredInRegister, of.Registered, ((44, 58), (44, 96)), (51, 82)),
             _from(
-                of.Blank,
-                on.SubscriptionEnded,
-                of.Line,
-                ((708, 58), (708, 190)),
-                (701, 146),
+                of.Registered,
+                on.StruckFromRegister,
+                of.Struck,
+                ((154, 108), (296, 108)),
+                (221, 101),
+                anchor="middle",
+            ),
+            _from(
+                of.Struck,
+                on.EnteredInRegister,
+                of.Registered,
+                ((296, 130), (154, 130)),
+                (228, 146),
+                anchor="middle",
+            ),
+            _from(of.Blank, on.NoticeDrawnUp, of.NoticeDrawn, ((44, 210), (44, 248)), (51, 234)),
+            _from(of.NoticeDrawn, on.RemedyOrdered, of.Ordered, ((44, 294), (44, 344)), (51, 318)),
+            _from(of.Ordered, on.OrderLapsed, of.OrderUnmet, ((44, 390), (44, 436)), (51, 418)),
+            _from(
+                under_order,
+                on.ViolationRemedied,
+                of.Remedied,
+                ((168, 422), (296, 422)),
+                (230, 415),
+                anchor="middle",
+            ),
+            _from(
+                of.OrderUnmet,
+                on.AccessRestricted,
+                of.Restricted,
+                ((140, 482), (140, 566)),
+                (133, 546),
                 anchor="end",
             ),
             _from(
-                of.Blank,
-                on.RecordListed,
-                of.Line,
-                ((716, 41), (748, 41), (748, 213), (726, 213)),
-                (722, 34),
+                of.Restricted,
+                on.RestrictionLifted,
+                of.Lifted,
+                ((154, 589), (296, 589)),
+                (223, 582),
+                anchor="middle",
             ),
-            _from(of.Line, on.RecordUnlisted, of.Blank, ((580, 236), (580, 350)), (587, 276)),
             _from(
-                of.Line,
-                on.LineCleared,
-                of.Blank,
-                ((708, 236), (708, 350)),
-                (701, 320),
+                of.NoticeDrawn,
+                on.CaseClosed,
+                of.Closed,
+                ((154, 271), (440, 271), (440, 699), (426, 699)),
+                (230, 264),
+                anchor="middle",
+            ),
+            _from(
+                under_order,
+                on.CaseClosed,
+                of.Closed,
+                ((168, 358), (440, 358), (440, 699), (426, 699)),
+                (230, 351),
+                anchor="middle",
+            ),
+            _from(
+                of.Remedied,
+                on.CaseClosed,
+                of.Closed,
+                ((426, 422), (440, 422), (440, 699), (426, 699)),
+                (0, 0),
+                anchor="unsaid",
+            ),
+            _from(
+                of.Lifted,
+                on.CaseClosed,
+                of.Closed,
+                ((360, 612), (360, 676)),
+                (353, 648),
                 anchor="end",
             ),
         ),
@@ -509,6 +614,18 @@ def states_table() -> str:
 def desk_states_table() -> str:
     """Return the same of the states of an operator's desk."""
     return _states_table(DESK_LETTERS, desk_events.EVENTS, DESK_TRANSITIONS)
+
+
+def register_states_table() -> str:
+    """Return the same of the register and its proceedings."""
+    return _states_table(CASE_LETTERS, case_events.EVENTS, CASE_TRANSITIONS)
+
+
+def due_kinds_table() -> str:
+    """Return every kind of line of a calendar."""
+    told = member_docstrings(due.__file__, due.DueKind)
+    rows = ((f"`{each.value}`", f"`{each.name}`", told[each.name]) for each in due.DueKind)
+    return _page(_table(("Kind", "`DueKind`", "It says"), rows))
 
 
 def _states_table(letters: Mapping[type[Any], str], happens: Kinds, table: Table) -> str:
@@ -589,20 +706,35 @@ def errors_table() -> str:
     ]
     lines: list[str] = []
     for fault in errors.Fault:
-        rows = (
-            (
-                f"`{each.code}`",
-                _link(each),
-                _first(each),
-                each.remedy,
-                "yes" if each.retryable else "no",
-            )
-            for each in kinds
-            if each.fault is fault
-        )
+        rows = (_error(each, _link(each)) for each in kinds if each.fault is fault)
         lines += [f"## {fault.value}", "", f"Who has to act: {_lowered(to_act[fault.name])}", ""]
         lines += [*_table(("Code", "Error", "It says", "Remedy", "Retryable"), rows), ""]
     return _page(lines[:-1])
+
+
+def command_errors_table() -> str:
+    """Return the errors of what runs by itself: the command, and what it simulates."""
+    for each in walk_packages(abonent.__path__, "abonent."):
+        if not each.name.endswith(".__main__"):
+            import_module(each.name)
+    kinds = [each for each in _kinds_of(errors.AbonentError) if each.__module__ != errors.__name__]
+    rows = (
+        (*_error(each, f"`{each.__name__}`")[:-1], each.fault.value)
+        for each in sorted(kinds, key=lambda each: (each.code, each.__module__))
+    )
+    return _page(_table(("Code", "Error", "It says", "Remedy", "Who has to act"), rows))
+
+
+def _kinds_of(root: type[errors.AbonentError]) -> Iterator[type[errors.AbonentError]]:
+    for each in root.__subclasses__():
+        if each.__module__.startswith("abonent."):
+            yield each
+            yield from _kinds_of(each)
+
+
+def _error(kind: type[errors.AbonentError], name: str) -> tuple[str, ...]:
+    retryable = "yes" if kind.retryable else "no"
+    return f"`{kind.code}`", name, _first(kind), kind.remedy, retryable
 
 
 def _lowered(sentence: str) -> str:
@@ -643,8 +775,12 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "_states_table.md": states_table,
     "desk.svg": lambda: picture(desk()),
     "_desk_states_table.md": desk_states_table,
+    "register.svg": lambda: picture(register()),
+    "_register_states_table.md": register_states_table,
+    "_due_kinds_table.md": due_kinds_table,
     "_reasons_table.md": reasons_table,
     "_errors_table.md": errors_table,
+    "_command_errors_table.md": command_errors_table,
     "_refusals_table.md": refusals_table,
     "_names_table.md": names_table,
 }

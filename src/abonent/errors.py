@@ -134,6 +134,21 @@ class ConsentMissing(CallerError):
     )
 
 
+class ProceedingRefused(CallerError):
+    """A fact about the register or a proceeding that cannot follow what went before.
+
+    Nothing changed. `state` and `event` name what was and what was to follow it.
+    """
+
+    code = "PROCEEDING"
+    remedy = "Give the facts in the order of their days; the reference lists what may follow what."
+
+    def __init__(self, message: str, *, state: str, event: str) -> None:
+        super().__init__(message)
+        self.state = state
+        self.event = event
+
+
 class IdentifierClosed(CallerError):
     """The identifier, desk or store was closed."""
 
@@ -422,6 +437,24 @@ class NumberingPlanError(SetupError):
         super().__init__(message)
         self.file = file
         self.line = line
+
+
+class RegisterFileError(SetupError):
+    """A file of facts about the register that cannot be taken; none of it is used.
+
+    `file`, `line` and `key` say where, as far as that is known.
+    """
+
+    code = "REGISTER_FILE"
+    remedy = "Correct what is named; the how-to on the register shows a file."
+
+    def __init__(
+        self, message: str, *, file: str, line: int | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.key = key
 
 
 # --- operators and other adapters ---------------------------------------------------

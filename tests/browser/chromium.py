@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ return {
   requests: performance.getEntriesByType('resource').map(it => it.name),
   words: html.filter(own).map(it => ({text: it.textContent, size: size(it), box: box(it)})),
   paper: getComputedStyle(document.body).backgroundColor,
-  ink: getComputedStyle(document.querySelector('svg text')).fill,
+  ink: getComputedStyle(document.querySelector('svg text') ?? document.body).fill,
   figures,
 };
 """
@@ -83,6 +84,17 @@ class Chromium:
         self._driver.get(file.as_uri())
         measured = self._driver.execute_script(_MEASURE)
         return Seen(page=measured, console=self._driver.get_log("browser"))
+
+    def style(self, selector: str, name: str) -> str:
+        """Return what a style comes to, of an element of the page that is shown."""
+        script = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+        return self._driver.execute_script(script, selector, name)
+
+    def printed(self, file: Path) -> bytes:
+        """Open a file and print it, as a PDF."""
+        self._driver.get(file.as_uri())
+        options = {"preferCSSPageSize": True, "printBackground": True}
+        return b64decode(self._driver.execute_cdp_cmd("Page.printToPDF", options)["data"])
 
 
 @contextmanager

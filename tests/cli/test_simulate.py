@@ -15,8 +15,10 @@ import attrs
 import pytest
 from attrs import evolve
 
+from abonent.cli import writing
 from abonent.cli.simulate import course, figures, show
 from abonent.cli.simulate.plan import Plan, StoreKind
+from abonent.pages.words import duration
 from abonent.ports import Storage
 from abonent.simulation.world import Faults, WorldOutcome, run_world
 from abonent.stores import SqliteStorage
@@ -321,7 +323,7 @@ def test_the_bar_goes_with_the_days(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_durations_are_spelled_in_a_fitting_unit(spelled: str, seconds: float) -> None:
     """Two digits that tell something, and 24 hours are 24 hours."""
-    assert spelled == figures.duration(seconds)
+    assert spelled == duration(seconds)
 
 
 def test_quantiles_are_values_that_occurred() -> None:
@@ -386,11 +388,11 @@ def test_a_report_that_cannot_be_written_is_one_line_before_the_run(
 ) -> None:
     """No such folder, or a folder: refused with code and remedy."""
     monkeypatch.setattr(course, "run_world", never)
-    monkeypatch.setattr(course, "can_draw", lambda: True)
+    monkeypatch.setattr(writing, "can_draw", lambda: True)
     status, out, err = run("simulate", "--report", f"{tmp_path}/{place}")
     assert (1, "", 1) == (status, out, err.count("\n"))
     assert "[REPORT_PATH]" in err
-    assert course.ReportUnwritable.remedy in err
+    assert writing.ReportUnwritable.remedy in err
     assert [] == list(tmp_path.iterdir())
 
 
@@ -398,8 +400,8 @@ def test_looking_whether_a_report_can_be_written_changes_nothing(tmp_path: Path)
     """A file keeps its content, and none is left where none was, should the run not end."""
     old, new = tmp_path / "old.html", tmp_path / "new.html"
     old.write_text("old", encoding="utf-8")
-    course.check_writable(old)
-    course.check_writable(new)
+    writing.check_writable(old)
+    writing.check_writable(new)
     assert old.read_text("utf-8") == "old"
     assert not new.exists()
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 import abonent
+from abonent.cli.audit import STATUSES
+from abonent.compliance.proceeding.states import STATES as CASE_STATES
+from abonent.compliance.proceeding.states import Blank as NothingKnown
 from abonent.core.events import NumberClaimed
 from abonent.core.states import STATES, Identified, Unidentified
 from abonent.core.transitions import TRANSITIONS
+from abonent.errors import AbonentError
 from abonent.operator.core.states import STATES as DESK_STATES
 from abonent.operator.core.states import Blank
 
@@ -45,8 +50,9 @@ def test_what_is_committed_is_what_the_code_gives(name):
     [
         (MAKER.identification(), STATES),
         (MAKER.desk(), [each for each in DESK_STATES if each is not Blank]),
+        (MAKER.register(), [each for each in CASE_STATES if each is not NothingKnown]),
     ],
-    ids=["identification", "desk"],
+    ids=["identification", "desk", "register"],
 )
 def test_the_picture_is_well_formed_and_names_every_state(drawing, states):
     """The diagram is XML, fits its frame, and shows each state once."""
@@ -143,3 +149,47 @@ def test_the_lists_of_the_facade_agree():
     }
     assert abonent._HOMES == shown
     assert sorted(shown) == sorted(abonent.__all__)
+
+
+def kinds_of_errors(root=AbonentError) -> list[type[AbonentError]]:
+    """Every class of error of the library, once all of its rooms are imported."""
+    MAKER.command_errors_table()
+    own = [each for each in root.__subclasses__() if each.__module__.startswith("abonent.")]
+    return [root, *(below for each in own for below in kinds_of_errors(each))]
+
+
+def test_a_code_names_one_error():
+    """No two errors share a stable code, and each has one of its own."""
+    codes = Counter(each.__dict__.get("code") for each in set(kinds_of_errors()))
+    assert [code for code, count in codes.items() if code is None or count > 1] == []
+
+
+def test_every_error_is_on_the_page():
+    """Those of the library are sorted by who has to act; those of the command stand below."""
+    tables = [(REFERENCE / each).read_text("utf-8") for each in MAKER.PARTS if "errors" in each]
+    shown = re.findall(r"^\| `([A-Z_0-9]+)`", "\n".join(tables), re.MULTILINE)
+    assert sorted({each.code for each in kinds_of_errors()}) == sorted(shown)
+
+
+def test_every_exit_status_is_on_the_page():
+    """What the command may end with, for scripts that run it."""
+    page = (REFERENCE / "errors.md").read_text("utf-8")
+    shown = [int(each) for each in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    assert [0, 1, 2, *(status for _, status in STATUSES), 130] == shown
+
+
+def test_every_line_of_the_log_is_described():
+    """The names of lines stay, so that alerts may rest on them."""
+    page = (ROOT / "docs" / "how-to" / "observability.md").read_text("utf-8")
+    files = [
+        each for each in (ROOT / "src" / "abonent").rglob("*.py") if "simulation" not in each.parts
+    ]
+    logged = {
+        name
+        for each in files
+        for name in re.findall(
+            r"log\.(?:info|warning|error)\(\s*\"(abonent\.\w+)", each.read_text("utf-8")
+        )
+    }
+    assert len(logged) > 15
+    assert [name for name in sorted(logged) if f"`{name}`" not in page] == []

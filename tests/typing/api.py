@@ -1,7 +1,8 @@
 """What the types of the public API promise. Read by the type checkers, never run."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import assert_type
 
 from abonent import (
@@ -56,6 +57,10 @@ from abonent import (
     parse_number,
     rules_in_force,
 )
+from abonent.compliance import DueItem, DueKind, Register, calendar_of, read_register
+from abonent.compliance.proceeding.events import EnteredInRegister
+from abonent.compliance.proceeding.evolution import due, evolve, wakes_at
+from abonent.compliance.proceeding.states import Blank, Proceeding, State
 from abonent.core.events import Event
 from abonent.errors import AbonentError, AdapterFault, Fault, NumberNotAllowed, Refused
 from abonent.operator import (
@@ -488,3 +493,15 @@ async def an_awaited_operators_side() -> None:
             assert_type(await desk.overdue(), list[OwedNotice])
             async for record in desk.records("m"):
                 assert_type(record.notice, OwedNotice | None)
+
+
+def a_calendar(identifier: Identifier | AsyncIdentifier) -> None:
+    register = read_register(Path("register.toml"), now=NOW)
+    assert_type(register, Register)
+    assert_type(register.case("2027-17"), Proceeding | None)
+    items = calendar_of(identifier, until=NOW, register=register)
+    assert_type(items, tuple[DueItem, ...])
+    assert_type(items[0].kind, DueKind)
+    assert_type(evolve(Blank(), EnteredInRegister(on=date(2027, 3, 1))), State)
+    assert_type(due(Blank()), date | None)
+    assert_type(wakes_at(Blank()), datetime | None)

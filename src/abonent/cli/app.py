@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import audit, db, keys, operator
+from abonent.cli import audit, calendar, db, keys, operator, report, writing
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -43,6 +43,8 @@ app.add_typer(db.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(operator.app, name="operator")
+app.command()(calendar.calendar)
+app.command()(report.report)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -193,10 +195,9 @@ def simulate(
     from abonent.cli.simulate import course, show
 
     if report is not None:
-        if not course.can_draw():
-            line = "a report needs matplotlib: pip install 'abonent[report]'"
-            raise typer.Exit(_complain(line, 2))
-        course.check_writable(report)
+        if not writing.can_draw():
+            raise typer.Exit(_complain(writing.NEEDED, 2))
+        writing.check_writable(report)
     drawn = secrets.randbelow(10_000) if seed is None else seed
     plan = Plan(seed=drawn, days=days, subscribers=subscribers, store=store, faults=faults)
     with show.progress(days) as tell:

@@ -5,47 +5,17 @@ Knows where the store and the report of a world are. Refuses to print.
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
 from abonent.cli.simulate.plan import Plan, StoreKind
-from abonent.errors import CallerError
+from abonent.cli.writing import write_page
 from abonent.ports import Storage
 from abonent.simulation.world import Faults, WorldOutcome, run_world
 from abonent.stores import SqliteStorage
-
-
-class ReportUnwritable(CallerError):
-    """A path at which the report cannot be written."""
-
-    code = "REPORT_PATH"
-    remedy = "Give a path in a folder that exists and can be written to."
-
-
-def can_draw() -> bool:
-    """Tell whether the extra `report` is installed; nothing of it is imported."""
-    return find_spec("matplotlib") is not None
-
-
-def check_writable(path: Path) -> None:
-    """Open the file of a report as it will be opened, and leave everything as it was.
-
-    Raises:
-        ReportUnwritable: it cannot be opened for writing.
-    """
-    try:
-        new = not path.exists()
-        with path.open("ab"):
-            pass
-        if new:
-            path.unlink()
-    except OSError as error:
-        raise _unwritable(path, error) from None
 
 
 def write_report(path: Path, outcome: WorldOutcome, plan: Plan) -> None:
@@ -54,18 +24,13 @@ def write_report(path: Path, outcome: WorldOutcome, plan: Plan) -> None:
     Raises:
         ReportUnwritable: the file cannot be written any more.
     """
-    # On its first run anywhere, matplotlib would tell standard error about a cache of fonts.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    from abonent.cli.simulate.page import page
 
-    try:
-        path.write_text(page(outcome, plan), encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(path, error) from None
+    def make() -> str:
+        from abonent.cli.simulate.page import page
 
+        return page(outcome, plan)
 
-def _unwritable(path: Path, error: OSError) -> ReportUnwritable:
-    return ReportUnwritable(f"cannot write {path.name or path}: {error.strerror}")
+    write_page(path, make)
 
 
 def simulate(plan: Plan, tell: Callable[[float], object]) -> WorldOutcome:

@@ -5,17 +5,16 @@ Knows counts, quantiles and limits. Refuses to know how they are shown.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from math import ceil
 from typing import Any, Final, cast
 
 import attrs
 from attrs import frozen
 
 from abonent.core.rules import RESOLUTION_1801
+from abonent.pages.words import duration, in_words, quantile
 from abonent.simulation.world import WorldOutcome
 
 ANSWER_WITHIN: Final = cast("timedelta", RESOLUTION_1801.answer_within.value).total_seconds()
@@ -23,9 +22,6 @@ ANSWER_WITHIN: Final = cast("timedelta", RESOLUTION_1801.answer_within.value).to
 NOTICE_WITHIN: Final = RESOLUTION_1801.notice_within.value.total_seconds()
 """How long an operator may take to give notice, in seconds. Exposure is held against it as well:
 before the notice comes, a messenger cannot know."""
-
-_UNITS: Final = ((86_400, "d", 2), (3_600, "h", 1), (60, "min", 1))
-"""Units, and from how many on they are used: 24 hours are the name of a duty."""
 
 
 @frozen(kw_only=True)
@@ -51,19 +47,14 @@ def times(values: Iterable[float], *, limit: float, never: int) -> Times:
     ordered = sorted(values)
     return Times(
         count=len(ordered),
-        median=_quantile(ordered, 0.5),
-        p90=_quantile(ordered, 0.9),
-        p99=_quantile(ordered, 0.99),
-        longest=_quantile(ordered, 1),
+        median=quantile(ordered, 0.5),
+        p90=quantile(ordered, 0.9),
+        p99=quantile(ordered, 0.99),
+        longest=quantile(ordered, 1),
         limit=limit,
         beyond=sum(each > limit for each in ordered),
         never=never,
     )
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the least value that so great a share of all do not exceed."""
-    return ordered[ceil(share * len(ordered)) - 1] if ordered else None
 
 
 def answer_times(outcome: WorldOutcome) -> Times:
@@ -117,22 +108,6 @@ def by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     for name, count in counts.items():
         happened[in_words(name)] += count
     return sorted((+happened).items(), key=lambda each: (-each[1], each[0]))
-
-
-def in_words(name: str) -> str:
-    """Spell the name of an event, a state or a reason as words: `NumberClaimed`, `NOT_HELD`."""
-    apart = name if name.isupper() else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return apart.replace("_", " ").lower()
-
-
-def duration(seconds: float) -> str:
-    """Spell a duration in its greatest unit, with two digits that tell something."""
-    for size, unit, least in _UNITS:
-        amount = seconds / size
-        if amount >= least:
-            whole = amount >= 10 or amount.is_integer()
-            return f"{amount:.0f} {unit}" if whole else f"{amount:.1f} {unit}"
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def as_object(outcome: WorldOutcome) -> dict[str, Any]:

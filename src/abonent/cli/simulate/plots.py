@@ -9,24 +9,22 @@ Knows which figure is drawn how, and what it says in words. Refuses to know the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from attrs import frozen
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from abonent.cli.simulate.drawing import FAINT, INK, LIMIT, PAPER, TEXT, Drawing, drawing, hue
 from abonent.cli.simulate.figures import (
     NOTICE_WITHIN,
     Times,
     answer_times,
     by_count,
-    duration,
     exposures,
-    in_words,
     notice_lags,
 )
+from abonent.pages.drawing import INK, PAPER, Drawing, hue
+from abonent.pages.plotting import Curve, Plot, draw_shares, finish_bars, plot
+from abonent.pages.words import duration, in_words
 from abonent.simulation.world import Exposure, WorldOutcome
 
 _HEIGHT: Final = 250
@@ -55,19 +53,6 @@ _LENGTHS: Final = (
 _NEVER: Final = "still open"
 
 
-@frozen(kw_only=True)
-class Plot:
-    """One plot: what it is called, what it says in words, and its SVG.
-
-    None where there is nothing to draw; then the words say so.
-    """
-
-    name: str
-    title: str
-    says: str
-    svg: str | None
-
-
 def plots(outcome: WorldOutcome) -> tuple[Plot, ...]:
     """Draw all plots of a world."""
     return (
@@ -77,13 +62,6 @@ def plots(outcome: WorldOutcome) -> tuple[Plot, ...]:
         _exposure(outcome),
         _failures(outcome),
     )
-
-
-def _plot(name: str, title: str, says: str, height: int, draw: Callable[[Drawing], object]) -> Plot:
-    with drawing(height) as paper:
-        draw(paper)
-        paper.done(name, title, says)
-    return Plot(name=name, title=title, says=says, svg=paper.svg)
 
 
 # --- states -------------------------------------------------------------------------
@@ -129,7 +107,7 @@ def _states(outcome: WorldOutcome) -> Plot:
         axes.set_ylim(bottom=0)
         paper.figure.legend(loc="outside lower center", ncols=2)
 
-    return _plot(name, title, says, _HEIGHT + _LINE * (len(shown) + 2) // 2, draw)
+    return plot(name, title, says, _HEIGHT + _LINE * (len(shown) + 2) // 2, draw)
 
 
 def _place(state: str) -> int:
@@ -149,7 +127,7 @@ def _answers(outcome: WorldOutcome) -> Plot:
         f"The share of {len(outcome.answers):,} questions that were answered within a time. "
         f"{_quantiles(measured)} Too late: {measured.beyond:,}; never answered: {measured.never:,}."
     )
-    return _plot(name, title, says, _HEIGHT, lambda it: _draw_shares(it, taken, measured, _SECONDS))
+    return plot(name, title, says, _HEIGHT, _shares(taken, measured, _SECONDS))
 
 
 def _notices(outcome: WorldOutcome) -> Plot:
@@ -162,7 +140,15 @@ def _notices(outcome: WorldOutcome) -> Plot:
         f"of. {_quantiles(measured)} Later than the duty allows: {measured.beyond:,}."
     )
     lags = [each.lag for each in outcome.notices]
-    return _plot(name, title, says, _HEIGHT, lambda it: _draw_shares(it, lags, measured, _HOURS))
+    return plot(name, title, says, _HEIGHT, _shares(lags, measured, _HOURS))
+
+
+def _shares(
+    values: Sequence[float], measured: Times, ticks: Sequence[float]
+) -> Callable[[Drawing], object]:
+    total = measured.count + measured.never
+    curve = Curve("", values, total, hue(3))
+    return lambda paper: draw_shares(paper, [curve], limit=measured.limit, ticks=ticks)
 
 
 def _quantiles(measured: Times) -> str:
@@ -171,47 +157,6 @@ def _quantiles(measured: Times) -> str:
     return (
         f"Half within {duration(measured.median)}, 99 % within {duration(measured.p99)}, "
         f"the longest {duration(measured.longest)}."
-    )
-
-
-def _draw_shares(
-    paper: Drawing, values: Iterable[float], measured: Times, ticks: Sequence[float]
-) -> None:
-    """Draw which share of all had happened within a time, on a logarithmic scale."""
-    first = ticks[0]
-    ordered = sorted(max(each, first) for each in values)
-    last = max(ticks[-1], *ordered, 0)
-    total = measured.count + measured.never
-    share = [100 * (place + 1) / total for place in range(len(ordered))]
-    (line,) = paper.axes.plot(
-        [first, *ordered, last],
-        [0, *share, share[-1] if share else 0],
-        color=hue(3),
-        linewidth=2,
-        drawstyle="steps-post",
-    )
-    paper.mark(line)
-    paper.axes.set_xscale("log")
-    paper.axes.set_xlim(first, last)
-    paper.axes.set_ylim(0, 102)
-    paper.axes.set_xticks(ticks, [f"≤ {duration(first)}", *map(duration, ticks[1:])])
-    paper.axes.minorticks_off()
-    paper.axes.set_xlabel("within")
-    paper.axes.set_ylabel("% of all")
-    _draw_limit(paper.axes, measured.limit)
-
-
-def _draw_limit(axes: Axes, limit: float) -> None:
-    axes.axvline(limit, color=LIMIT, linewidth=1.5, linestyle="--")
-    axes.annotate(
-        f"limit: {duration(limit)}",
-        xy=(limit, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        color=LIMIT,
     )
 
 
@@ -244,11 +189,11 @@ def _exposure(outcome: WorldOutcome) -> Plot:
             for each in bars.patches:
                 paper.mark(each)
             left = [so_far + more for so_far, more in zip(left, width, strict=True)]
-        _finish_bars(paper.axes, lengths, left, "gates")
+        finish_bars(paper.axes, lengths, left, "gates")
         paper.figure.legend(loc="outside lower center", ncols=2)
 
     height = _LINE * (len(lengths) * 3 // 2 + (len(kinds) + 1) // 2 + 3)
-    return _plot(name, title, says, height, draw)
+    return plot(name, title, says, height, draw)
 
 
 def _length(exposure: Exposure) -> str:
@@ -274,27 +219,6 @@ def _failures(outcome: WorldOutcome) -> Plot:
         bars = paper.axes.barh(range(len(names)), counts, color=hue(4), edgecolor=PAPER)
         for each in bars.patches:
             paper.mark(each)
-        _finish_bars(paper.axes, names, counts, "attempts and claims")
+        finish_bars(paper.axes, names, counts, "attempts and claims")
 
-    return _plot(name, title, says, _LINE * (len(reasons) + 3), draw)
-
-
-def _finish_bars(axes: Axes, names: Sequence[str], counts: Sequence[int], unit: str) -> None:
-    """Put the first bar on top, its name before it and its count behind it."""
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
-    axes.set_xlabel(unit)
-    axes.margins(x=0.15)
-    for place, count in enumerate(counts):
-        axes.annotate(
-            f"{count:,}",
-            xy=(count, place),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=INK if count else FAINT,
-            fontsize=TEXT,
-        )
+    return plot(name, title, says, _LINE * (len(reasons) + 3), draw)

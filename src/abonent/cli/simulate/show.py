@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from abonent.cli.simulate import figures
-from abonent.cli.simulate.figures import by_count, in_words
+from abonent.cli.simulate.figures import by_count
 from abonent.cli.simulate.plan import Plan
+from abonent.pages.words import in_words
 from abonent.simulation.world import Violation, WorldOutcome
 
 

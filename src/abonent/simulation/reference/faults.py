@@ -37,7 +37,7 @@ _MOST: Final = 100
 class FaultsFileError(CallerError):
     """A file of faults that cannot be read, or that asks for what is no fault."""
 
-    code: ClassVar[str] = "FAULTS_FILE"
+    code: ClassVar[str] = "OPERATOR_FAULTS_FILE"
     remedy: ClassVar[str] = "Give a TOML file with a table [[faults]] for each: at, what, and when."
 
 
