@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
+    from abonent.holding import Holding
     from abonent.identifier import Identifier
     from abonent.ports import LateAnswer, Notice, OneTimeCode
     from abonent.possession import AsyncOneTimeCodes, OneTimeCodes, SendBudget, SendBudgets
@@ -78,6 +79,7 @@ __all__ = [
     "GateCache",
     "GateChanged",
     "Happening",
+    "Holding",
     "Identifier",
     "Ignored",
     "ImportReport",
@@ -142,6 +144,7 @@ _HOMES = {
     "GateCache": "abonent.gates",
     "GateChanged": "abonent.feed",
     "Happening": "abonent.feed",
+    "Holding": "abonent.holding",
     "Identifier": "abonent.identifier",
     "Ignored": "abonent.core.events",
     "ImportReport": "abonent.engine.importing",

@@ -33,6 +33,7 @@ from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
+from abonent.holding import Holding, held_about
 from abonent.ports import (
     AsyncRecyclingCheck,
     Clock,
@@ -270,6 +271,12 @@ class AsyncIdentifier(AsyncDriver):
     async def history(self, user_id: str) -> list[Happening]:
         """See `Identifier.history`."""
         return await self._in_thread(self._readers, self._feed.history, user_id)
+
+    async def held_about(self, user_id: str) -> Holding:
+        """See `Identifier.held_about`."""
+        self._loop.commits.check()
+        now, archive = self._loop.clock.now(), self._engine.archive
+        return await self._in_thread(self._readers, held_about, archive, user_id, now)
 
     async def standings(self) -> AsyncIterator[Standing]:
         """See `Identifier.standings`; with `async for`."""

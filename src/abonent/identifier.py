@@ -31,6 +31,7 @@ from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
+from abonent.holding import Holding, held_about
 from abonent.ports import (
     Clock,
     KeyProvider,
@@ -341,6 +342,14 @@ class Identifier(Driver):
     def history(self, user_id: str) -> list[Happening]:
         """Return what the journal tells of a user. It reads the whole journal."""
         return self._feed.history(user_id)
+
+    def held_about(self, user_id: str) -> Holding:
+        """Return all that is held about a user, for who asks what you have. Reads the journal.
+
+        Of a user who was forgotten less than a day ago, it shows the counts that are left.
+        """
+        self._loop.commits.check()
+        return held_about(self._engine.archive, user_id, self._loop.clock.now())
 
     def standings(self) -> Iterator[Standing]:
         """Say where every known user stands, one after the other, in no particular order.

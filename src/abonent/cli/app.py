@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import audit, db, operator
+from abonent.cli import audit, data, db, operator
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -42,6 +42,7 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
+app.add_typer(data.app, name="data")
 
 
 def run(arguments: Sequence[str]) -> int:
