@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from abonent import AsyncIdentifier, MessengerKind, Status
+from abonent import AsyncIdentifier, Identifier, MemoryStorage, MessengerKind, Status
 from abonent.cli import main
-from abonent.cli.held import as_object, lines
+from abonent.cli.held import _shown, as_object, lines
 from abonent.core.rules import rules_by_id
 from abonent.core.states import STATES, Aggregate, Attempt, Debt, LiveCode
 from abonent.errors import InvalidUserId
@@ -68,14 +68,10 @@ def test_every_field_is_shown_or_explained():
 
 def test_every_record_that_is_kept_is_known():
     """No record hides in a field: whatever a row can reach is one of those that are told."""
-    reached = {type(each) for row in (Row,) for each in _reach(row)}
-    assert reached == {type}
     assert set(_reach(Row)) == set(KEPT)
 
 
 def _reach(kind: Any) -> Iterator[Any]:
-    from typing import get_args, get_type_hints
-
     seen, waiting = set(), [kind]
     while waiting:
         each = waiting.pop()
@@ -97,13 +93,7 @@ def values(record: Any) -> Iterator[tuple[type, str, Any]]:
 
 
 @bounded(200)
-@given(
-    st.builds(
-        Aggregate,
-        state=st.one_of([of(kind) for kind in STATES]),
-        debts=of(Aggregate).map(lambda a: a.debts),
-    )
-)
+@given(of(Aggregate) | st.builds(Aggregate, state=st.one_of([of(kind) for kind in STATES])))
 def test_every_value_of_every_field_is_told(aggregate):
     """Whatever a record holds is among the facts, with the words for its field."""
     facts = list(_facts(aggregate))
@@ -178,7 +168,7 @@ def test_what_was_forgotten_is_told_for_a_day(world):
     world.flush()
     holding = world.identifier.held_about(ALICE)
     assert Status.FORGOTTEN is holding.status
-    assert [1, 2] == sorted(each.times for each in holding.failures) or 2 == len(holding.failures)
+    assert [1, 2] == sorted(each.times for each in holding.failures)
     assert {"forgotten at"} == {
         each.words for each in holding.facts if not each.part.startswith("owed")
     }
@@ -220,8 +210,6 @@ def test_record_and_journal_are_of_one_moment(world, monkeypatch):
 
 def test_the_async_twin_tells_the_same():
     """Both shells tell the same of the same history."""
-    from abonent import Identifier, MemoryStorage
-
     told = []
     for shell in (Identifier, AsyncIdentifier):
         store = MemoryStorage()
@@ -263,7 +251,7 @@ def test_numbers_are_masked_unless_asked_for(world):
 
 
 def test_every_fact_is_said(world):
-    """Each fact, ground, count, notice, deadline, disclosure and event has its line and its place."""
+    """Each fact, ground, count, notice, deadline, disclosure and event has its line."""
     holding = world.identifier.held_about(ALICE)
     text, whole = "\n".join(lines(holding)), as_object(holding)
     for each in holding.facts:
@@ -281,14 +269,12 @@ def test_every_fact_is_said(world):
     assert BANK == whole["disclosures"][0]["recipient"]
     assert f"{holding.entries} entries" in text
     assert len(holding.journal) == len(whole["journal"]["events"])
-    assert f"{world.operators[M].id} answers later".split()[0] in text
+    assert "is asked; its answer counts until" in text
     json.dumps(whole)
 
 
 def test_what_is_plain_is_said_plainly():
     """Yes and no, and a text as it is."""
-    from abonent.cli.held import _shown
-
     assert ["yes", "no", "3", "text", "…67"] == [
         _shown(each, False) for each in (True, False, 3, "text", N1)
     ]
