@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from abonent.core.owed import Gate
     from abonent.core.parties import Consent, Messenger, MessengerKind, Operator
     from abonent.core.policy import Policy
+    from abonent.core.retention import RetentionPolicy
     from abonent.core.rules import (
         DRAFT_2017,
         RESOLUTION_1279,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from abonent.engine.inbound import Received
     from abonent.engine.observing import Observed
     from abonent.engine.reconciling import Reconciled
+    from abonent.engine.retaining import Retained
     from abonent.engine.rounds import SweepReport
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
@@ -103,6 +105,8 @@ __all__ = [
     "Reconciled",
     "RejectedUser",
     "ReplayReport",
+    "Retained",
+    "RetentionPolicy",
     "Rules",
     "SendBudget",
     "SendBudgets",
@@ -170,6 +174,8 @@ _HOMES = {
     "Reconciled": "abonent.engine.reconciling",
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
+    "Retained": "abonent.engine.retaining",
+    "RetentionPolicy": "abonent.core.retention",
     "Rules": "abonent.core.rules",
     "SendBudget": "abonent.possession",
     "SendBudgets": "abonent.possession",

@@ -19,6 +19,7 @@ from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
 from abonent.core.parties import Consent, Messenger, check_instant
 from abonent.core.policy import Policy
+from abonent.core.retention import RetentionPolicy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
@@ -29,6 +30,7 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
+from abonent.engine.retaining import Retained
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
@@ -248,6 +250,18 @@ class AsyncIdentifier(AsyncDriver):
     ) -> Reconciled:
         """See `Identifier.reconcile`."""
         return await self._drive(self._engine.reconciler.walk(operator, check, limit, after))
+
+    async def retain(
+        self,
+        policy: RetentionPolicy,
+        *,
+        dry_run: bool,
+        limit: int = 10_000,
+        after: bytes | None = None,
+    ) -> Retained:
+        """See `Identifier.retain`."""
+        walk = self._engine.retainer.walk(policy, dry_run=dry_run, limit=limit, after=after)
+        return await self._drive(walk)
 
     async def import_identified(
         self,

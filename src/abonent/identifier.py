@@ -17,6 +17,7 @@ from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
 from abonent.core.parties import Consent, Messenger, check_instant
 from abonent.core.policy import Policy
+from abonent.core.retention import RetentionPolicy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
@@ -27,6 +28,7 @@ from abonent.engine.importing import DeclaredUser, ImportReport, RejectedUser
 from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
+from abonent.engine.retaining import Retained
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
@@ -309,6 +311,28 @@ class Identifier(Driver):
             UnknownOperator: no gateway is configured for it.
         """
         return self._drive(self._engine.reconciler.walk(operator, check, limit, after))
+
+    def retain(
+        self,
+        policy: RetentionPolicy,
+        *,
+        dry_run: bool,
+        limit: int = 10_000,
+        after: bytes | None = None,
+    ) -> Retained:
+        """Forget whoever need not be kept any more; who is identified stays, whatever the policy.
+
+        Each is forgotten as by `forget`, if the rule still applies in that commit: who claims again
+        meanwhile is kept.
+
+        Args:
+            policy: after how long who goes.
+            dry_run: say only how many would be forgotten, and by which rule.
+            limit: how many records are looked at, at least one.
+            after: where the last walk ended, `Retained.cursor`; None to begin.
+        """
+        walk = self._engine.retainer.walk(policy, dry_run=dry_run, limit=limit, after=after)
+        return self._drive(walk)
 
     def import_identified(
         self,

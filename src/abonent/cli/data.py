@@ -6,6 +6,7 @@ Knows options and exit statuses. Refuses to know what is held, and how it is sai
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -64,3 +65,33 @@ def forget(
     with found(target)() as identifier:
         was_held = identifier.forget(user)
     typer.echo("forgotten" if was_held else "nothing was held about this user")
+
+
+@app.command()
+def retain(
+    target: Target,
+    policy: Annotated[
+        Path, typer.Option(metavar="FILE.toml", help="After how many days who is forgotten.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say only how many would be, by which rule.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget whoever need not be kept any more. Who is identified stays, whatever the file says.
+
+    The file names rules and days: never_passed = 90, lost = 365, declared = 730.
+    """
+    from abonent.cli.retention import read_policy, walked
+    from abonent.cli.worker import found
+
+    told = read_policy(policy)
+    with found(target)() as identifier:
+        done = walked(identifier, told, dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(done.as_object()))
+    else:
+        for line in done.lines():
+            typer.echo(line)
+    if done.failed:
+        raise typer.Exit(1)

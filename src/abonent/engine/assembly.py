@@ -26,6 +26,7 @@ from abonent.engine.inbound import Inbound
 from abonent.engine.loop import Loop
 from abonent.engine.observing import Observer, Telling
 from abonent.engine.reconciling import Reconciler
+from abonent.engine.retaining import Retainer
 from abonent.errors import DoubleRefused, InvalidValue, NoRulesInForce, UnknownOperator
 from abonent.ports import Clock, KeyProvider, Storage
 from abonent.sealing import Keyring
@@ -49,6 +50,7 @@ class Engine:
     inbound: Inbound
     importer: Importer
     reconciler: Reconciler
+    retainer: Retainer
 
 
 def assemble(
@@ -116,6 +118,7 @@ def assemble(
         inbound,
         Importer(loop),
         Reconciler(loop, inbound),
+        Retainer(loop),
     )
 
 
