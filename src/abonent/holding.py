@@ -253,7 +253,7 @@ def _facts(aggregate: Aggregate) -> Iterator[HeldFact]:
         yield from _facts_of(debt, f"{PARTS[Aggregate, 'debts']} {place}")
 
 
-def _facts_of(record: Any, part: str) -> Iterator[HeldFact]:
+def _facts_of(record: Struct, part: str) -> Iterator[HeldFact]:
     """The facts in a record and in the records within it; where nothing is held, there is none."""
     kind = type(record)
     for name in kind.__struct_fields__:
