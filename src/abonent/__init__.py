@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from abonent.core.owed import Gate
     from abonent.core.parties import Consent, Messenger, MessengerKind, Operator
     from abonent.core.policy import Policy
+    from abonent.core.retention import RetentionPolicy
     from abonent.core.rules import (
         DRAFT_2017,
         RESOLUTION_1279,
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     from abonent.engine.observing import Observed
     from abonent.engine.reconciling import Reconciled
     from abonent.engine.resealing import KeyUse, Resealed
+    from abonent.engine.retaining import Retained
     from abonent.engine.rounds import SweepReport
     from abonent.errors import AbonentError
     from abonent.feed import GateChanged, Happening, ReplayReport
     from abonent.gates import GateCache
+    from abonent.holding import Holding
     from abonent.identifier import Identifier
     from abonent.keys import EnvironmentKeys, FileKeys, MemoryKeys, WrappedKeys
     from abonent.ports import LateAnswer, Notice, OneTimeCode
@@ -79,6 +82,7 @@ __all__ = [
     "GateCache",
     "GateChanged",
     "Happening",
+    "Holding",
     "Identifier",
     "Ignored",
     "ImportReport",
@@ -104,6 +108,8 @@ __all__ = [
     "RejectedUser",
     "ReplayReport",
     "Resealed",
+    "Retained",
+    "RetentionPolicy",
     "Rules",
     "SendBudget",
     "SendBudgets",
@@ -146,6 +152,7 @@ _HOMES = {
     "GateCache": "abonent.gates",
     "GateChanged": "abonent.feed",
     "Happening": "abonent.feed",
+    "Holding": "abonent.holding",
     "Identifier": "abonent.identifier",
     "Ignored": "abonent.core.events",
     "ImportReport": "abonent.engine.importing",
@@ -173,6 +180,8 @@ _HOMES = {
     "RejectedUser": "abonent.engine.importing",
     "ReplayReport": "abonent.feed",
     "Resealed": "abonent.engine.resealing",
+    "Retained": "abonent.engine.retaining",
+    "RetentionPolicy": "abonent.core.retention",
     "Rules": "abonent.core.rules",
     "SendBudget": "abonent.possession",
     "SendBudgets": "abonent.possession",

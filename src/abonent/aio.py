@@ -19,6 +19,7 @@ from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
 from abonent.core.parties import Consent, Messenger, check_instant
 from abonent.core.policy import Policy
+from abonent.core.retention import RetentionPolicy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
@@ -30,10 +31,12 @@ from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
 from abonent.engine.resealing import KeyUse, Resealed
+from abonent.engine.retaining import Retained
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError, CallerError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
+from abonent.holding import Holding, held_about
 from abonent.ports import (
     AsyncRecyclingCheck,
     Clock,
@@ -249,6 +252,18 @@ class AsyncIdentifier(AsyncDriver):
         """See `Identifier.reconcile`."""
         return await self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
+    async def retain(
+        self,
+        policy: RetentionPolicy,
+        *,
+        dry_run: bool,
+        limit: int = 10_000,
+        after: bytes | None = None,
+    ) -> Retained:
+        """See `Identifier.retain`."""
+        walk = self._engine.retainer.walk(policy, dry_run=dry_run, limit=limit, after=after)
+        return await self._drive(walk)
+
     async def import_identified(
         self,
         rows: Iterable[DeclaredUser],
@@ -293,6 +308,12 @@ class AsyncIdentifier(AsyncDriver):
     async def history(self, user_id: str) -> list[Happening]:
         """See `Identifier.history`."""
         return await self._in_thread(self._readers, self._feed.history, user_id)
+
+    async def held_about(self, user_id: str) -> Holding:
+        """See `Identifier.held_about`."""
+        self._loop.commits.check()
+        now, archive = self._loop.clock.now(), self._engine.archive
+        return await self._in_thread(self._readers, held_about, archive, user_id, now)
 
     async def standings(self) -> AsyncIterator[Standing]:
         """See `Identifier.standings`; with `async for`."""

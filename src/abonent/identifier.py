@@ -17,6 +17,7 @@ from abonent.core.numbers import SubscriberNumber
 from abonent.core.owed import Gate
 from abonent.core.parties import Consent, Messenger, check_instant
 from abonent.core.policy import Policy
+from abonent.core.retention import RetentionPolicy
 from abonent.core.rules import Rules
 from abonent.core.standing import Standing
 from abonent.engine.assembly import SystemClock, assemble
@@ -28,10 +29,12 @@ from abonent.engine.inbound import Received
 from abonent.engine.observing import Observer
 from abonent.engine.reconciling import Reconciled
 from abonent.engine.resealing import KeyUse, Resealed
+from abonent.engine.retaining import Retained
 from abonent.engine.rounds import SweepReport
 from abonent.errors import AbonentError
 from abonent.feed import Feed, GateChanged, Happening, ReplayReport
 from abonent.gates import GateCache
+from abonent.holding import Holding, held_about
 from abonent.ports import (
     Clock,
     KeyProvider,
@@ -311,6 +314,28 @@ class Identifier(Driver):
         """
         return self._drive(self._engine.reconciler.walk(operator, check, limit, after))
 
+    def retain(
+        self,
+        policy: RetentionPolicy,
+        *,
+        dry_run: bool,
+        limit: int = 10_000,
+        after: bytes | None = None,
+    ) -> Retained:
+        """Forget whoever need not be kept any more; who is identified stays, whatever the policy.
+
+        Each is forgotten as by `forget`, if the rule still applies in that commit: who claims again
+        meanwhile is kept.
+
+        Args:
+            policy: after how long who goes.
+            dry_run: say only how many would be forgotten, and by which rule.
+            limit: how many records are looked at, at least one.
+            after: where the last walk ended, `Retained.cursor`; None to begin.
+        """
+        walk = self._engine.retainer.walk(policy, dry_run=dry_run, limit=limit, after=after)
+        return self._drive(walk)
+
     def import_identified(
         self,
         rows: Iterable[DeclaredUser],
@@ -393,6 +418,14 @@ class Identifier(Driver):
     def history(self, user_id: str) -> list[Happening]:
         """Return what the journal tells of a user. It reads the whole journal."""
         return self._feed.history(user_id)
+
+    def held_about(self, user_id: str) -> Holding:
+        """Return all that is held about a user, for who asks what you have. Reads the journal.
+
+        Of a user who was forgotten less than a day ago, it shows the counts that are left.
+        """
+        self._loop.commits.check()
+        return held_about(self._engine.archive, user_id, self._loop.clock.now())
 
     def standings(self) -> Iterator[Standing]:
         """Say where every known user stands, one after the other, in no particular order.

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from abonent.cli import audit, calendar, db, keys, operator, report, writing
+from abonent.cli import audit, calendar, data, db, keys, operator, report, writing
 from abonent.cli.simulate.plan import MOST_DAYS, MOST_SUBSCRIBERS, Plan, StoreKind, is_length
 from abonent.errors import AbonentError
 
@@ -43,6 +43,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(operator.app, name="operator")
+app.add_typer(data.app, name="data")
 app.command()(calendar.calendar)
 app.command()(report.report)
 

@@ -27,6 +27,7 @@ from abonent.engine.loop import Loop
 from abonent.engine.observing import Observer, Telling
 from abonent.engine.reconciling import Reconciler
 from abonent.engine.resealing import Resealer
+from abonent.engine.retaining import Retainer
 from abonent.errors import DoubleRefused, InvalidValue, NoRulesInForce, UnknownOperator
 from abonent.ports import Clock, KeyProvider, Storage
 from abonent.sealing import Keyring
@@ -51,6 +52,7 @@ class Engine:
     importer: Importer
     reconciler: Reconciler
     resealer: Resealer
+    retainer: Retainer
 
 
 def assemble(
@@ -119,6 +121,7 @@ def assemble(
         Importer(loop),
         Reconciler(loop, inbound),
         Resealer(archive, clock, limiter),
+        Retainer(loop),
     )
 
 
