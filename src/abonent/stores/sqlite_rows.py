@@ -19,7 +19,7 @@ LAST_CURSOR: Final = (1 << CURSOR_BITS) - 1
 # Far below any limit on variables; few different lengths, so that statements are found prepared.
 _CHUNKS: Final = (1, 8, 64, 500)
 IN_ONE: Final = _CHUNKS[-1]
-"""How many keys one statement reads; more are read by several, which a transaction holds together."""
+"""How many keys one statement reads; more are read by several, held together by a transaction."""
 MOVE_DEADLINE: Final = "UPDATE deadline SET at = ? WHERE space = ? AND at = ? AND key = ?"
 
 _Row = tuple[object, ...]
