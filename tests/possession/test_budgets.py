@@ -160,6 +160,18 @@ def test_a_slice_counts_until_all_of_it_is_old():
     assert Unsendable(until=START + 17 * HOUR) == limiter.admit(N1, START + 16 * HOUR + HOUR / 2)
 
 
+def test_a_clock_that_steps_back_finds_what_it_had_counted():
+    """What no longer counted by a clock that ran ahead still counts once it is set right."""
+    storage = MemoryStorage()
+    process = budgets(storage, in_all=SendBudget(limit=3, within=HOUR))
+    assert 3 == admitted(process, at=START)
+    assert process.admit(N1, START + HOUR + 4 * MINUTE) is None
+    assert process.admit(N1, START + HOUR - MINUTE) is not None
+    assert budgets(storage, in_all=SendBudget(limit=3, within=HOUR)).admit(
+        N1, START + HOUR - MINUTE
+    )
+
+
 def test_a_budget_that_was_made_smaller():
     """It is refused until so much is old that there is room under the new limit."""
     storage = MemoryStorage()

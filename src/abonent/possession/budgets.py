@@ -104,6 +104,10 @@ class _Counter:
     def counts_until(self, of_slice: int) -> datetime:
         return _EPOCH + (of_slice + 1) * self.slice_length + self.budget.within
 
+    def kept_until(self, of_slice: int) -> datetime:
+        """A clock that steps back finds what it has counted, up to a whole period later."""
+        return self.counts_until(of_slice) + self.budget.within
+
 
 class SendBudgets:
     """Bounds the codes that a messenger sends to each range of numbers, and to all of them.
@@ -309,9 +313,10 @@ class SendBudgets:
         share = _Share()
 
         def take(counted: _Counted) -> _Counted:
-            counts = {k: n for k, n in counted.slices if at < counter.counts_until(k)}
-            if old.slice in counts:
-                counts[old.slice] = max(0, counts[old.slice] - old.left)
+            kept = {k: n for k, n in counted.slices if at < counter.kept_until(k)}
+            if old.slice in kept:
+                kept[old.slice] = max(0, kept[old.slice] - old.left)
+            counts = {k: n for k, n in kept.items() if at < counter.counts_until(k)}
             room = limit - sum(counts.values())
             share.refused = None
             if counted.blown or (counter.fuse and room <= 0):
@@ -323,8 +328,8 @@ class SendBudgets:
                 return counted
             size = max(1, room // _SHARES)
             share.slice, share.left, share.until = now, size - 1, None
-            counts[now] = counts.get(now, 0) + size
-            return _Counted(1, tuple(sorted(counts.items())))
+            kept[now] = kept.get(now, 0) + size
+            return _Counted(1, tuple(sorted(kept.items())))
 
         before, after = self._change(counter, take)
         if after.blown and not before.blown and self._blown is not None:
