@@ -36,7 +36,7 @@ def make_identifier() -> Identifier:
     """The service, as the process that watches it opens it."""
     return Identifier(
         messenger=Messenger(id="messenger", kind=MessengerKind.DOMESTIC),
-        storage=SqliteStorage(os.environ[_DATABASE]),
+        storage=SqliteStorage(os.environ[_DATABASE], territory="RU"),
         keys=MemoryKeys.random(),  # entries are logged as they are, sealed
         possession=OneTimeCodes(KeptCodes()),
     )
@@ -82,7 +82,7 @@ def run(count: int, *, audited: bool) -> Run:
     """Identify so many users, 64 at a time, in a fresh file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        service = Service(SqliteStorage(folder / "service.db"))
+        service = Service(SqliteStorage(folder / "service.db", territory="RU"))
         try:
             service.identify(FAR, WARM_UP)
             with watching(folder) if audited else nullcontext(lambda: 0.0) as used:

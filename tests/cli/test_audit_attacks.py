@@ -35,7 +35,7 @@ def whole(tmp_path_factory):
         settle(patch, folder)
         create_key(folder / "log.key", NAME)
         for each in (entries(200), entries(SIZE - 200, seed=1)):
-            with closing(SqliteStorage(folder / "users.db")) as storage:
+            with closing(SqliteStorage(folder / "users.db", territory="RU")) as storage:
                 storage.commit([Unit(SPACE, appends=tuple(each))])
             assert 0 == main(["audit", "checkpoint", TARGET, *FILES])
             if not (folder / "kept").exists():

@@ -54,7 +54,7 @@ def make() -> Identifier:
     folder = Path(os.environ["TURNED"])
     return (Slow if (folder / "slow").exists() else Identifier)(
         messenger=Messenger(id="messenger", kind=MessengerKind.DOMESTIC),
-        storage=SqliteStorage(folder / "users.db"),
+        storage=SqliteStorage(folder / "users.db", territory="RU"),
         keys=FileKeys(folder / "keys.json"),
         possession=OneTimeCodes(sender, prompt=True),
         clock=Clock(folder),

@@ -36,17 +36,24 @@ def by_vacuum(source: Path, target: Path) -> None:
 def test_an_sqlite_file(tmp_path: Path, site: Site, copy: Callable[[Path, Path], None]) -> None:
     """A copy made meanwhile is one commit's state, named as too old; one made at rest extends."""
     live, older, newer = (tmp_path / f"{each}.db" for each in ("live", "older", "newer"))
-    _, before = while_they_write(site, SqliteStorage(live), lambda: copy(live, older))
+    _, before = while_they_write(
+        site, SqliteStorage(live, territory="RU"), lambda: copy(live, older)
+    )
     copy(live, newer)
-    is_older(site, lambda: SqliteStorage(older), before)
-    is_complete(site, lambda: SqliteStorage(newer))
+    is_older(site, lambda: SqliteStorage(older, territory="RU"), before)
+    is_complete(site, lambda: SqliteStorage(newer, territory="RU"))
 
 
 def test_a_file_that_was_copied_without_its_log(tmp_path: Path, site: Site) -> None:
     """Who copies the database file alone copies what SQLite has moved there, and no more."""
     live, alone = tmp_path / "live.db", tmp_path / "alone.db"
-    _, before = while_they_write(site, SqliteStorage(live), lambda: shutil.copy(live, alone))
+    _, before = while_they_write(
+        site, SqliteStorage(live, territory="RU"), lambda: shutil.copy(live, alone)
+    )
     assert before > 0
-    with closing(SqliteStorage(alone)) as storage, pytest.raises(LogRolledBack) as caught:
+    with (
+        closing(SqliteStorage(alone, territory="RU")) as storage,
+        pytest.raises(LogRolledBack) as caught,
+    ):
         site.publish(storage)
     assert ("journal_behind", "size 0") == (caught.value.finding, caught.value.where)

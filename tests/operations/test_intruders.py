@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def life(file: Path) -> Generator[Rehearsal]:
-    with Rehearsal(storage=SqliteStorage(file)) as made:
+    with Rehearsal(storage=SqliteStorage(file, territory="RU")) as made:
         made.identified("alice", ALICE)
         yield made
 

@@ -41,16 +41,16 @@ def dumped(server: Server, name: str) -> str:
 
 def test_a_dump(server: Server, site: Site) -> None:
     """A dump made meanwhile is named as too old; one made at rest is complete, and goes on."""
-    opened = PostgresStorage(server.conninfo)
+    opened = PostgresStorage(server.conninfo, territory="RU")
     older, before = while_they_write(site, opened, lambda: dumped(server, "older"))
     newer = dumped(server, "newer")
-    is_older(site, lambda: PostgresStorage(older), before)
-    is_complete(site, lambda: PostgresStorage(newer))
+    is_older(site, lambda: PostgresStorage(older, territory="RU"), before)
+    is_complete(site, lambda: PostgresStorage(newer, territory="RU"))
 
 
 def test_a_base_backup(server: Server, site: Site) -> None:
     """A base backup alone ends where it was made; with the log of writes since, nothing is lost."""
-    opened = PostgresStorage(server.conninfo)
+    opened = PostgresStorage(server.conninfo, territory="RU")
 
     def twice() -> tuple[Copy, Copy]:
         return Copy(server), Copy(server)
@@ -58,9 +58,9 @@ def test_a_base_backup(server: Server, site: Site) -> None:
     (alone, with_log), before = while_they_write(site, opened, twice)
     with alone, with_log:
         alone.start()
-        is_older(site, lambda: PostgresStorage(alone.conninfo), before)
+        is_older(site, lambda: PostgresStorage(alone.conninfo, territory="RU"), before)
         run(server.conninfo, "SELECT pg_switch_wal()")
         with_log.recover(server.folder / "pg_wal")
         with_log.start()
         wait_for(with_log.conninfo, "SELECT pg_is_in_recovery()", False)
-        is_complete(site, lambda: PostgresStorage(with_log.conninfo))
+        is_complete(site, lambda: PostgresStorage(with_log.conninfo, territory="RU"))

@@ -46,7 +46,7 @@ class Life:
     def on(self, name: str) -> Identifier:
         return Identifier(
             messenger=Messenger(id="chat", kind=MessengerKind.FOREIGN),
-            storage=SqliteStorage(self.folder / name),
+            storage=SqliteStorage(self.folder / name, territory="RU"),
             keys=self.keys,
             possession=OneTimeCodes(self.sender, prompt=True),
             agreements=[

@@ -70,7 +70,7 @@ def opened(
     """A foreign messenger whose one operator answers at once."""
     return Identifier(
         messenger=Messenger(id=SPACE, kind=MessengerKind.FOREIGN),
-        storage=SqliteStorage(path, busy_timeout=timedelta(seconds=60)),
+        storage=SqliteStorage(path, busy_timeout=timedelta(seconds=60), territory="RU"),
         keys=MemoryKeys(keys),
         possession=OneTimeCodes(sender or SimulatedSender(), prompt=True),
         agreements=[
