@@ -25,7 +25,7 @@ from abonent import (
     Status,
     SubscriberNumber,
 )
-from abonent.errors import StoreFull
+from abonent.errors import KeyUnavailable, StoreFull
 from abonent.simulation import SimulatedClock, SimulatedOperator, SimulatedRouter, SimulatedSender
 
 ALICE, BORIS, CAROL = (SubscriberNumber(f"+7916000000{each}") for each in (1, 2, 3))
@@ -187,7 +187,7 @@ def test_what_fell_due_meanwhile_is_settled_by_the_first_sweep(life):
 
 
 def test_a_key_that_is_lost(life):
-    """With another key nobody is found, no gate is open, and no row is written over."""
+    """With another key no gate is open, nobody is taken for a new user, and nothing is written."""
     life.identify("alice", ALICE)
     life.identifier.receive(life.ended())
     life.identify("boris", BORIS)
@@ -198,8 +198,11 @@ def test_a_key_that_is_lost(life):
     life.put_back()
     for user in ("alice", "boris"):
         gate = life.identifier.gate(user)
-        assert (False, Reason.NOT_IDENTIFIED) == (gate.open, gate.reason)
-    assert 1 <= life.identifier.sweep().failed
+        assert (False, Reason.CANNOT_SAY) == (gate.open, gate.reason)
+        with pytest.raises(KeyUnavailable):
+            life.identifier.claim(user, ALICE.e164)
+    with pytest.raises(KeyUnavailable):
+        life.identifier.sweep()
     assert before == bodies(life.folder / "copy.db")
 
 
