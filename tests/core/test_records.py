@@ -61,6 +61,7 @@ STABLE = {
     "Reason": "no_agreement not_held no_answer undetermined too_many_failures claim_expired"
     " subscription_ended not_identified_anew displaced not_identified reidentification_due"
     " forgotten cannot_say",
+    "RetentionRule": "never_passed lost declared",
     "Status": "unidentified proving_possession awaiting_answer identified reidentification_due"
     " not_passed forgotten",
 }

@@ -22,10 +22,11 @@ from abonent.audit.verifying import verify, verify_entries
 from abonent.core.events import NumberClaimed
 from abonent.engine.archive import is_sends_key, subject_alias
 from abonent.errors import UnknownUser
+from abonent.keys import MemoryKeys
 from abonent.ports import Answer, Begun, Keys
 from abonent.possession import OneTimeCodes
 from abonent.records import decode_entry
-from abonent.sealing import Keyring, MemoryKeys
+from abonent.sealing import Keyring
 from abonent.simulation import Reply, SimulatedOperator, SimulatedSender
 from abonent.stores.postgres import PostgresStorage
 from tests.audit.logs import SPACE, Ledger
@@ -276,7 +277,8 @@ def test_a_forgotten_person_cannot_be_found(kept, tmp_path, monkeypatch):
         in_the_middle_of_it(world)
 
         plain, sealed = on_disk(world, bodies), within(world)
-        assert [] == missing(plain, kept.raw())
+        # A number is indexed under the current key only, and she proves N2 under k2.
+        assert ["tag of N2 under k1"] == missing(plain, kept.raw())
         assert [] == missing(sealed, opened(world))
         assert not any(spelled(each, kept.raw()) for each in (N1.e164, N2.e164))
         proofs = Proofs(tmp_path / "evidence", world)
