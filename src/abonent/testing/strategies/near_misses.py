@@ -17,6 +17,7 @@ from abonent.core.agreements import Agreement, Agreements
 from abonent.core.numbers import SubscriberNumber, parse_number
 from abonent.core.parties import Consent, Messenger, Operator, check_user_id
 from abonent.core.policy import DAY, Policy
+from abonent.core.retention import RetentionPolicy
 from abonent.core.rules import Rules, rules_by_id, rules_in_force
 from abonent.errors import (
     AbonentError,
@@ -222,6 +223,10 @@ _WRONG: Final[Mapping[Callable[..., object], tuple[tuple[type[AbonentError], Wro
     SendBudget: (
         (InvalidValue, _set(limit=_some(0, -1, 10**9 + 1))),
         (InvalidValue, _set(within=_some(timedelta(seconds=59), timedelta(days=31, seconds=1)))),
+    ),
+    RetentionPolicy: (
+        (InvalidValue, _set(lost=_some(timedelta(days=1) - timedelta.resolution, "1 day"))),
+        (InvalidValue, _set(never_passed=_some(timedelta(days=36_526), timedelta(0)))),
     ),
     Keys: (
         (InvalidValue, _set(current=st.just("another"))),

@@ -21,6 +21,7 @@ from abonent.core.commands import Terrain
 from abonent.core.owed import OPEN, Gate
 from abonent.core.parties import RESOLUTION, Consent, Messenger, MessengerKind
 from abonent.core.policy import DAY, Policy
+from abonent.core.retention import LONGEST, SHORTEST, RetentionPolicy
 from abonent.core.rules import RULE_SETS, Rules
 from abonent.core.states import Reason
 from abonent.ports import Keys, Query
@@ -251,6 +252,12 @@ def _rules() -> Arguments:
     return st.sampled_from(RULE_SETS).map(lambda each: attrs.asdict(each, recurse=False))
 
 
+def _retention() -> Arguments:
+    kept = st.none() | st.timedeltas(min_value=SHORTEST, max_value=LONGEST)
+    names = [each.name for each in attrs.fields(RetentionPolicy)]
+    return st.fixed_dictionaries(dict.fromkeys(names, kept))
+
+
 _BOUND: Final[dict[Callable[..., Any], Callable[[], Arguments]]] = {
     Agreement: _agreement,
     Agreements: _agreements,
@@ -258,6 +265,7 @@ _BOUND: Final[dict[Callable[..., Any], Callable[[], Arguments]]] = {
     Gate: _gate,
     Keys: _keys,
     Query: _query,
+    RetentionPolicy: _retention,
     Rules: _rules,
     Terrain: _terrain,
 }
