@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from attrs import evolve
+
 from abonent import (
     Agreement,
     DeclaredUser,
@@ -77,7 +79,8 @@ class Story:
             agreements=agreements,
             gateways=self.operators,
             router=self.router,
-            policy=policy,
+            # Without the thread that flushes: other tests fork from this process.
+            policy=evolve(policy or Policy(), flush_within=None),
             clock=self.clock,
             unsafe_test_doubles=True,
         )

@@ -112,7 +112,7 @@ def full_server() -> Iterator[str]:
 def test_no_room_for_rows(full_server):
     """Nothing of a unit is there that had no room; reading goes on, and writing once there is."""
     upgrade(with_options(full_server, default_tablespace="small"))
-    with closing(PostgresStorage(full_server)) as store:
+    with closing(PostgresStorage(full_server, territory="RU")) as store:
         count, full = fill(store, 0, 20_000)
         assert (type(full), full.retryable) == (StoreFull, True)
         assert count > 100
