@@ -385,6 +385,16 @@ def test_the_newest_word_to_a_messenger_replaces_the_older():
     assert line.kept_until == decide(line, early, GROUND).state.kept_until
 
 
+def test_an_earlier_question_that_is_answered_later_makes_no_notice_stale():
+    """A messenger ignores news older than its question, and may go by the later of two."""
+    later, earlier = Hold(since=START, asked_at=at(5)), Hold(since=at(1), asked_at=at(2))
+    step = decide(BLANK, TellHolding(at=at(6), messenger="m", hold=later), GROUND)
+    step = decide(step.state, TellHolding(at=at(7), messenger="m", hold=earlier), GROUND)
+    assert (("m", Hold(since=at(1), asked_at=at(5))),) == step.state.holds
+    step = decide(step.state, TellHolding(at=at(8), messenger="n", hold=earlier), GROUND)
+    assert ("n", earlier) == step.state.holds[-1]
+
+
 # --- time -------------------------------------------------------------------------------
 
 

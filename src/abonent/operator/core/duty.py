@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace as changed
 
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
@@ -364,11 +365,16 @@ def _require(course: _Course, command: Require) -> None:
 
 
 def _tell_holding(course: _Course, command: TellHolding) -> None:
+    hold = command.hold
+    for messenger, known in line_of(course.state).holds:
+        if messenger == command.messenger:
+            # An earlier question may be answered after a later one; the messenger goes by either.
+            hold = changed(hold, asked_at=max(hold.asked_at, known.asked_at))
     course.add(
         HoldingTold(
             at=command.at,
             messenger=command.messenger,
-            hold=command.hold,
+            hold=hold,
             kept_until=command.at + course.ground.policy.kept,
         )
     )
