@@ -436,7 +436,7 @@ class IsNotAwaited(AwaitedSender):
 
     named_by = "test_a_code_arrives_as_given"
 
-    def send(self, message: CodeMessage) -> None:  # type: ignore[override]
+    def send(self, message: CodeMessage) -> None:  # type: ignore[override]  # the fault
         self.sender.send(message)
 
 

@@ -22,7 +22,7 @@ from abonent.errors import SetupError
 
 try:
     import httpcore2 as httpcore2  # noqa: PLC0414 - this is how a checker knows it is shared
-except ImportError:  # pragma: no cover - the tests have it
+except ImportError:
     raise SetupError("calling over HTTP needs httpcore2: install abonent[http]") from None
 
 NOTHING: Final = 0.0

@@ -15,7 +15,7 @@ from abonent.errors import KeyMaterialInvalid, SetupError
 try:
     from joserfc import jwk, jwt
     from joserfc.errors import JoseError
-except ImportError:  # pragma: no cover - the tests have it
+except ImportError:
     raise SetupError("signing needs joserfc: install abonent[camara]") from None
 
 _KINDS: Final = {
