@@ -23,7 +23,28 @@ class HttpReply(NamedTuple):
     body: bytes
 
 
-class Refusal(Enum):
+class Said(Enum):
+    """Why something is refused, as a reply says it: status, code, and a text where there is one."""
+
+    _value_: tuple[int, str, *tuple[str, ...]]
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value[0]
+
+    @property
+    def code(self) -> str:
+        """The code in the body."""
+        return self.value[1]
+
+    @property
+    def text(self) -> str:
+        """What people read: the code, where there is no other text."""
+        return self.value[-1]
+
+
+class Refusal(Said):
     """Why a request was refused. Names, statuses and codes are stable; texts are for people."""
 
     NOT_HERE = (404, "NOT_FOUND", "nothing is received at this address")
@@ -71,21 +92,6 @@ class Refusal(Enum):
 
     FAILED = (500, "INTERNAL", "something is wrong here; the event was not taken")
     UNAVAILABLE = (503, "UNAVAILABLE", "not now; send it again, signed anew")
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value[0]
-
-    @property
-    def code(self) -> str:
-        """The code in the body."""
-        return self.value[1]
-
-    @property
-    def text(self) -> str:
-        """What people read."""
-        return self.value[2]
 
     def error(self) -> RequestRefused:
         """Return the error to raise."""

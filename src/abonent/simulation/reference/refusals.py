@@ -7,7 +7,6 @@ r4.2), and OAuth's (RFC 6749, 5.2). Refuses to repeat anything of a request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import Final
 
 import msgspec
@@ -21,11 +20,12 @@ from abonent.errors import (
     NoAgreement,
 )
 from abonent.wire import HttpReply
+from abonent.wire.refusals import Said
 
 JSON: Final = "application/json"
 
 
-class Refusal(Enum):
+class Refusal(Said):
     """Why a call is refused. Names, statuses and codes are stable; texts are for people."""
 
     ARGUMENT = (400, "INVALID_ARGUMENT", "the body, or a header, is not as the API has it")
@@ -75,21 +75,6 @@ class Refusal(Enum):
     UNAVAILABLE = (503, "UNAVAILABLE", "not now; try again")
     TIMEOUT = (504, "TIMEOUT", "the answer comes later; asked again, it may be at hand")
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value[0]
-
-    @property
-    def code(self) -> str:
-        """The code in the body."""
-        return self.value[1]
-
-    @property
-    def text(self) -> str:
-        """What people read."""
-        return self.value[2]
-
     def error(self) -> CallRefused:
         """Return the error to raise."""
         return CallRefused(self)
@@ -101,7 +86,7 @@ class Refusal(Enum):
         return json_reply(self.status, said, {**asked, **(headers or {})})
 
 
-class OAuthRefusal(Enum):
+class OAuthRefusal(Said):
     """Why no token is given (RFC 6749, 5.2; OpenID CIBA Core 1.0, 11 and 13)."""
 
     REQUEST = (400, "invalid_request")
@@ -113,16 +98,6 @@ class OAuthRefusal(Enum):
     PENDING = (400, "authorization_pending")
     EXPIRED = (400, "expired_token")
     UNAVAILABLE = (503, "temporarily_unavailable")
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value[0]
-
-    @property
-    def code(self) -> str:
-        """The error in the body."""
-        return self.value[1]
 
     def error(self) -> CallRefused:
         """Return the error to raise."""
