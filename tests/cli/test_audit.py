@@ -20,6 +20,7 @@ import pytest
 from abonent.audit.log import Log
 from abonent.audit.notes import Checkpoint, VerifierKey
 from abonent.audit.signing import Signer, create_key
+from abonent.cli import audit as audit_room
 from abonent.cli import main
 from abonent.cli.audit import follow
 from abonent.errors import EvidenceUnavailable, LogRolledBack, StoreUnavailable
@@ -324,6 +325,25 @@ def test_watching_goes_on(tmp_path, caplog):
         "abonent.checkpoint size=3",
         "abonent.checkpoint size=5",
     ] == lines
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [(5.0, [0.0, 10.0, 20.0, 30.0, 30.0]), (60.0, [0.0, *[60.0] * 4])]
+)
+def test_a_store_that_is_away_for_a_day(tmp_path, monkeypatch, every, expected):
+    """However often it has failed, it is tried again; pauses grow no longer than half a minute."""
+    ledger, pauses = Ledger(tmp_path), []
+
+    def stopped(_, pause):
+        pauses.append(pause)
+        return len(pauses) > 1_500
+
+    monkeypatch.setattr(audit_room, "_stopped", stopped)
+    away = Archive(ledger.storage, *[StoreUnavailable("away")] * 1_500)
+    with Signer(ledger.key_file) as signer:
+        follow(Log(ledger.folder, signer), away, every, SimpleQueue())
+    assert expected == pauses[:5]
+    assert max(every, 30.0) == pauses[-1]
 
 
 def test_watching_ends_where_something_was_tampered_with(tmp_path):

@@ -144,19 +144,17 @@ def follow(log: Log, archive: Archive, every: float, told: SimpleQueue[None]) ->
     Raises:
         AbonentError: in a way that trying again does not mend.
     """
-    pause, failed, size = 0.0, 0, -1
+    pause, size = 0.0, -1
     while not _stopped(told, pause):
-        pause = every
         try:
             made = log.extend(archive.storage, archive.space)
         except AbonentError as error:
             if not error.retryable:
                 raise
-            failed += 1
-            pause = min(every * 2**failed, max(every, _LONGEST_PAUSE))
+            pause = min(2 * max(pause, every), max(every, _LONGEST_PAUSE))
             _log.warning("abonent.audit_failed cause=%s pause=%.1f", error.code, pause)
             continue
-        failed = 0
+        pause = every
         if made.size != size:
             size = made.size
             _log.info("abonent.checkpoint size=%d", size)
