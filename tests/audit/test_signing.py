@@ -1,6 +1,7 @@
 """A key signs for one process, forgets nothing it signed, and is kept for its owner."""
 
 import fcntl
+import os
 from hashlib import sha256
 
 import pytest
@@ -137,3 +138,16 @@ def test_a_draft_of_others_is_not_written_to(tmp_path):
     put(tmp_path / "k", b"secret", 0o600)
     assert 0o600 == (tmp_path / "k").stat().st_mode & 0o777
     assert not (tmp_path / ".k.draft").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_file_is_not_replaced(tmp_path, kind):
+    """A pipe, a device or a link keeps its name: it was not meant to become a file."""
+    path, other = tmp_path / "k", tmp_path / "other"
+    other.write_text("kept")
+    path.symlink_to(other) if kind == "link" else os.mkfifo(path)
+    before = path.lstat()
+    with pytest.raises(EvidenceUnavailable, match="no file"):
+        put(path, b"proof")
+    assert before == path.lstat()
+    assert "kept" == other.read_text()

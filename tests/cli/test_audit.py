@@ -257,6 +257,16 @@ def test_what_is_wrong_with_the_rest(place, capsys):
     assert (3, "other_subject") == (status, shown["finding"])
 
 
+def test_a_proof_that_cannot_be_written(place, capsys):
+    """Where the proof has no place, no opening is left lying either, and a device stays one."""
+    publish(capsys)
+    os.mkfifo(place / "proof")
+    status, shown = prove(capsys, TARGET, "--user", "alice", "--opening", "opening")
+    assert (1, "file", "proof") == (status, shown["finding"], shown["where"])
+    assert (place / "proof").is_fifo()
+    assert not (place / "opening").exists()
+
+
 def test_an_entry_that_nobody_writes(place, capsys):
     """What opens and is no entry of abonent's is said to be damaged."""
     from abonent.audit.evidence import Published, entry_at

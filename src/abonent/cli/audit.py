@@ -220,16 +220,15 @@ def prove(
             with _service(target or "") as identifier:
                 if user is not None:
                     history = history_of(published, identifier, user)
-                    text = history.text
+                    put(out, history.text)
                     told.update(entries=len(history.proofs), unlogged=history.unlogged)
                     if opening is not None:
                         put(opening, history.opening.text.encode(), 0o600)
                 else:
                     archive = identifier._engine.archive
                     found = entry_at(archive.storage, archive.space, entry or 0)
-                    text = published.prove(found).text
+                    put(out, published.prove(found).text)
                     told["entries"] = 1
-            put(out, text)
         _tell(told, as_json)
 
 
