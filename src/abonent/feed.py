@@ -5,6 +5,7 @@ Knows how to follow the journal and to open what may still be opened. Refuses to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -53,7 +54,8 @@ class ReplayReport:
 
     `entries` were read and told of `events`; `unreadable` entries belong to subjects whose key was
     destroyed or to nobody. How many events share an entry depends on which calls shared a commit.
-    `differing` are the users whose record the journal does not give.
+    `differing` are the users whose record the journal does not give, or whose entries are not
+    numbered one by one.
     """
 
     records: int
@@ -125,6 +127,7 @@ class Feed:
         self._check()
         held = {each.subject: each for each in self._rows()}
         replayed: dict[bytes, Aggregate] = {}
+        counted: Counter[bytes] = Counter()
         broken: set[bytes] = set()
         entries = events = unreadable = 0
         for chunk in self._chunks(0):
@@ -137,8 +140,10 @@ class Feed:
                     before = replayed.get(entry.subject, BLANK)
                     told = self._open(entry, row).events
                     events += len(told)
+                    counted[entry.subject] += 1
                     after = _replay(before, told)
-                    if after is None:
+                    # A number that comes again was given on an older row that was put back.
+                    if after is None or entry.number != counted[entry.subject]:
                         broken.add(entry.subject)
                     else:
                         replayed[entry.subject] = after
