@@ -19,6 +19,7 @@ from abonent.core.parties import check_user_id
 from abonent.core.standing import Standing, standing
 from abonent.core.states import BLANK, Aggregate, Reason
 from abonent.engine.archive import Archive, Held, is_sends_key, subject_alias
+from abonent.engine.drafts import numbers_of
 from abonent.errors import TransitionRefused
 from abonent.ports import Entry
 from abonent.records import JournalBody, decode_entry
@@ -54,8 +55,8 @@ class ReplayReport:
 
     `entries` were read and told of `events`; `unreadable` entries belong to subjects whose key was
     destroyed or to nobody. How many events share an entry depends on which calls shared a commit.
-    `differing` are the users whose record the journal does not give, or whose entries are not
-    numbered one by one.
+    `differing` are the users whose record the journal does not give, whose entries are not numbered
+    one by one, or who hold a number that another holds as well (I3).
     """
 
     records: int
@@ -147,10 +148,15 @@ class Feed:
                         broken.add(entry.subject)
                     else:
                         replayed[entry.subject] = after
+        numbers = {subject: numbers_of(each.aggregate)[0] for subject, each in held.items()}
+        holders = Counter(numbers.values())
+        del holders[None]
         differing = [
             each.row.user_id or "(forgotten)"
             for subject, each in held.items()
-            if subject in broken or replayed.get(subject) != each.aggregate
+            if subject in broken
+            or replayed.get(subject) != each.aggregate
+            or holders[numbers[subject]] > 1
         ]
         return ReplayReport(
             records=len(held),

@@ -139,12 +139,13 @@ def test_failures_that_were_deleted(file: Path, life: Rehearsal) -> None:
 
 
 def test_an_index_that_was_deleted(file: Path, life: Rehearsal) -> None:
-    """Without the index of who holds a number a second user gets it, and no replay sees it."""
+    """Without the index of who holds a number a second user gets it; a replay names both (I3)."""
     rows(file, "DELETE FROM alias")
     life.identified("boris", ALICE)
+    life.identified("carla")
     assert life.identifier.gate("alice")
     assert life.identifier.gate("boris")
-    assert life.identifier.replay().ok
+    assert ("alice", "boris") == life.identifier.replay().differing
 
 
 def test_a_deadline_that_was_deleted(file: Path, life: Rehearsal) -> None:
