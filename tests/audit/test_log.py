@@ -223,6 +223,7 @@ def test_what_is_promised_is_flushed(ledger, monkeypatch):
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(Path, "replace", renamed)
     ledger.publish()
+    assert f"flush {ledger.root.name}" == steps[0]  # the folder's own name
     named = [each for each in steps if each.startswith("name")]
     assert ["name 000", "name 44", "name 1", "name log.key.last", "name checkpoint"] == named
     tiles = steps[: steps.index("flush .log.key.last.draft")]

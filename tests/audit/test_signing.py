@@ -3,10 +3,11 @@
 import fcntl
 import os
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
-from abonent.audit.disk import put
+from abonent.audit.disk import put, read
 from abonent.audit.signing import Signer, create_key, read_key
 from abonent.errors import (
     EvidenceTampered,
@@ -129,6 +130,21 @@ def test_a_file_that_cannot_be_locked(ledger, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", unlocked)
     with pytest.raises(EvidenceUnavailable, match="cannot be locked"):
         Signer(ledger.key_file)
+
+
+@pytest.mark.parametrize("name", ["", "tile/0/000"])
+def test_a_file_that_the_system_refuses_is_named(tmp_path, monkeypatch, name):
+    """By what it is called in the log where it is called something; and nothing raw crosses."""
+
+    def refused(*_):
+        raise OSError(13, "Permission denied", "/elsewhere/secret")
+
+    (tmp_path / "k").write_text("")
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(EvidenceUnavailable) as caught:
+        read(tmp_path / "k", 9, name)
+    assert ("file", name or "k") == (caught.value.finding, caught.value.where)
+    assert "elsewhere" not in str(caught.value)
 
 
 def test_a_draft_of_others_is_not_written_to(tmp_path):

@@ -220,6 +220,7 @@ def test_in_words_it_is_one_line(place, capsys):
         ["prove", TARGET, *FILES, "--entry", "1", "--user", "alice"],
         ["prove", TARGET, *FILES, "--entry", "1", "--opening", "o"],
         ["verify", "log.key", "--key", "log.key.vkey", "--journal", TARGET],
+        ["verify", "log.key", "--key", "log.key.vkey", "--numbers"],
         ["verify"],
         ["checkpoint", TARGET],
     ],
@@ -255,6 +256,20 @@ def test_what_is_wrong_with_the_rest(place, capsys):
     prove(capsys, TARGET, "--user", "boris")
     status, shown = verify(capsys, "proof", "--opening", "opening")
     assert (3, "other_subject") == (status, shown["finding"])
+
+
+@pytest.mark.parametrize("more", [("--entry", "1"), ("--opening", "opening")])
+@pytest.mark.parametrize("path", ["log", "log/checkpoint", "growth"])
+def test_what_shows_no_entry(place, capsys, path, more):
+    """Who asks for an entry, or to read one, is told that nothing here is the proof of any."""
+    publish(capsys)
+    prove(capsys, TARGET, "--user", "alice", "--opening", "opening")
+    shutil.copy(place / "log" / "checkpoint", place / "kept")
+    prove(capsys, "--since", "kept", "--out", "growth")
+    line = ["verify", path, "--key", "log.key.vkey", "--since", "kept", *more]
+    status, out, err = audit(capsys, *line)
+    assert (2, "") == (status, out)
+    assert "go with a proof of entries" in err
 
 
 def test_a_proof_that_cannot_be_written(place, capsys):

@@ -264,6 +264,8 @@ def verify(
     """
     if journal is not None and not path.is_dir():
         raise typer.BadParameter("--journal goes with a log's folder")
+    if numbers and opening is None:
+        raise typer.BadParameter("--numbers goes with --opening")
     from abonent.audit.verifying import checkpoint_in
     from abonent.audit.verifying import verify as check
 
@@ -271,6 +273,8 @@ def verify(
         public = _public(key)
         older = None if since is None else checkpoint_in(since, public)
         proven = check(path, public, older)
+        if not proven.entries and (entry is not None or opening is not None):
+            raise typer.BadParameter("--entry and --opening go with a proof of entries")
         if entry is not None and [each.cursor for each in proven.entries] != [entry]:
             message = "this is not the proof of that entry"
             raise EvidenceTampered(message, finding="other_entry", where=f"cursor {entry}")
