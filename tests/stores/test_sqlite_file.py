@@ -7,6 +7,7 @@ import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_file_is_what_it_is(tmp_path):
     """SQLite's name for a database in memory is refused, not made a file of."""
     with pytest.raises(InvalidValue):
         SqliteStorage(":memory:")
+
+
+def test_nobody_waits_for_less_than_no_time(path):
+    """A negative time-out, which a lock takes for ever, is refused before a file is made."""
+    with pytest.raises(InvalidValue, match="not negative"):
+        SqliteStorage(path, busy_timeout=timedelta(seconds=-1))
+    assert [] == list(path.parent.iterdir())
 
 
 @pytest.mark.parametrize(
