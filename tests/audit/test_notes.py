@@ -13,6 +13,7 @@ from abonent.audit.notes import (
     opened,
     sign,
     size_from,
+    text_from,
     to64,
 )
 from abonent.audit.tree import EMPTY
@@ -185,6 +186,13 @@ def test_base64_has_one_spelling(raw):
     for wrong in (f"{text}\n", f" {text}", f"{text}=", text.rstrip("=") + "*", f"{text}{text}="):
         with pytest.raises(EvidenceDamaged):
             from64(wrong, "")
+
+
+def test_a_text_may_be_as_long_as_is_said():
+    """And not a byte longer."""
+    assert "abc" == text_from(b"abc", 3)
+    with pytest.raises(EvidenceDamaged, match="too_long"):
+        text_from(b"abcd", 3)
 
 
 @pytest.mark.parametrize("text", ["", "00", "+1", " 1", "1_0", "1e3", "9223372036854775808", "१"])

@@ -145,6 +145,9 @@ def test_a_file_that_the_system_refuses_is_named(tmp_path, monkeypatch, name):
         read(tmp_path / "k", 9, name)
     assert ("file", name or "k") == (caught.value.finding, caught.value.where)
     assert "elsewhere" not in str(caught.value)
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(EvidenceUnavailable, match="file, new"):
+        put(tmp_path / "new", b"")
 
 
 def test_a_draft_of_others_is_not_written_to(tmp_path):
