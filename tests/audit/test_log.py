@@ -434,6 +434,9 @@ def test_a_memory_of_another_key(ledger, tmp_path):
     (tmp_path / "other.last").write_bytes(ledger.note())
     with pytest.raises(EvidenceForeign):
         Signer(tmp_path / "other")
+    (tmp_path / "other.last").unlink()
+    with Signer(tmp_path / "other"):
+        pass  # who was refused does not keep the key
     with Signer(ledger.key_file):
         pass  # what failed has let go of nothing that was not its own
 

@@ -103,7 +103,8 @@ def test_names_that_no_key_has(name):
 
 def test_signatures_of_others_are_passed_over():
     """A witness may have signed as well, even under the same name or with the same id."""
-    note = CHECKPOINT_NOTE + f"— witness.example {to64(bytes(68))}\n".encode()
+    note = CHECKPOINT_NOTE + f"— witness.example {to64(bytes(68))}\n".encode() * 60
+    note += f"— of.another.kind {to64(bytes(5))}\n".encode()
     note += f"— {KEY.name} {to64(bytes(4) + bytes(64))}\n".encode()
     note += f"— other.example {to64(KEY.id + bytes(64))}\n".encode()
     assert CHECKPOINT == Checkpoint.open(note, KEY)
@@ -131,6 +132,7 @@ def signed(text: str) -> bytes:
         (f"{BODY}\n{LINE}x\n".encode(), EvidenceDamaged, "note", "line 6"),
         (f"{BODY}\n- {KEY.name} {to64(bytes(68))}\n".encode(), EvidenceDamaged, "note", "line 5"),
         (f"{BODY}\n— {to64(bytes(68))}\n".encode(), EvidenceDamaged, "base64", "line 5"),
+        (f"{BODY}\n—  {to64(bytes(68))}\n".encode(), EvidenceDamaged, "note", "line 5"),
         (f"{BODY}\n— a+b {to64(bytes(68))}\n".encode(), EvidenceDamaged, "note", "line 5"),
         (f"{BODY}\n— a {to64(bytes(4))}\n".encode(), EvidenceDamaged, "length", "line 5"),
         (f"{BODY}\n— a AAAAAAB=\n{LINE}".encode(), EvidenceDamaged, "base64", "line 5"),

@@ -70,6 +70,20 @@ def test_a_key_is_kept_for_its_owner(tmp_path):
         assert path.read_text().split("+", 4)[4].strip() not in repr(signer)
 
 
+def test_a_key_lasts(tmp_path, monkeypatch):
+    """It is flushed as a whole before its public part is given to anybody, and its name at last."""
+    path, fsync, flushed = tmp_path / "k", os.fsync, []
+
+    def flush(file):
+        told = Path(f"/proc/self/fd/{file}").readlink()
+        flushed.append((told.name, told.read_text().count("\n") if told.is_file() else 0))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    create_key(path, NAME)
+    assert [("k", 1), (".k.vkey.draft", 1), (tmp_path.name, 0)] == flushed
+
+
 def test_a_published_private_key_is_read(tmp_path):
     """The file's form is that of golang.org/x/mod/sumdb/note, by its own example."""
     path = tmp_path / "k"
