@@ -31,7 +31,7 @@ def ledger(tmp_path):
 def test_two_processes_cannot_have_a_key(ledger):
     """The second is refused by name; the public part can be read all the same."""
     with Signer(ledger.key_file) as signer:
-        with pytest.raises(EvidenceUnavailable) as caught:
+        with pytest.raises(EvidenceUnavailable, match="another process has this key") as caught:
             Signer(ledger.key_file)
         assert ("busy", "log.key") == (caught.value.finding, caught.value.where)
         assert ledger.key == read_key(ledger.key_file)
@@ -142,8 +142,12 @@ def test_a_file_that_cannot_be_locked(ledger, monkeypatch):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", unlocked)
-    with pytest.raises(EvidenceUnavailable, match="cannot be locked"):
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(EvidenceUnavailable, match="cannot be locked") as caught:
         Signer(ledger.key_file)
+    assert ("file", "log.key") == (caught.value.finding, caught.value.where)
+    read_key(ledger.key_file)
+    assert opened == len(list(Path("/proc/self/fd").iterdir()))  # nobody keeps the file open
 
 
 @pytest.mark.parametrize("name", ["", "tile/0/000"])

@@ -313,16 +313,16 @@ def test_a_connection_that_was_cut_while_it_was_idle(conninfo, named, store):
 
 
 class Breaking:
-    """The next statement of a kind finds its connection broken."""
+    """The next statement of a kind, or the next few, find their connection broken."""
 
-    def __init__(self, monkeypatch, words):
+    def __init__(self, monkeypatch, words, times=1):
         self.tries = 0
         real = psycopg.Connection.execute
 
         def execute(connection, query, *args, **kwargs):
             if words in query:
                 self.tries += 1
-                if self.tries == 1:
+                if self.tries <= times:
                     connection.close()
                     raise psycopg.OperationalError("consuming input failed")
             return real(connection, query, *args, **kwargs)
@@ -336,6 +336,29 @@ def test_a_connection_that_breaks_in_a_reading(store, monkeypatch):
     breaking = Breaking(monkeypatch, b"version, body")
     assert store.load("m", [b"k"]) == [Record(1, b"body")]
     assert breaking.tries == 2
+
+
+def test_connections_that_break_again_and_again(store, monkeypatch):
+    """Whoever reads is told after the second one."""
+    store.commit([put()])
+    breaking = Breaking(monkeypatch, b"version, body", times=9)
+    with pytest.raises(StoreUnavailable, match="was lost"):
+        store.load("m", [b"k"])
+    assert breaking.tries == 2
+
+
+def test_a_call_that_is_overtaken_by_a_close(store, monkeypatch):
+    """It says that the store is closed, not that trying again may help."""
+    store.commit([put()])
+    connection = store._pool.connection
+
+    def closing():
+        store.close()
+        return connection()
+
+    monkeypatch.setattr(store._pool, "connection", closing)
+    with pytest.raises(IdentifierClosed):
+        store.load("m", [b"k"])
 
 
 @pytest.mark.parametrize(
