@@ -172,6 +172,19 @@ def test_closing_while_others_read_and_write(path):
             assert isinstance(future.exception(30), IdentifierClosed)
 
 
+def test_a_call_that_is_overtaken_by_a_close(path, monkeypatch):
+    """What SQLite says of a connection that was closed in a call is said as what it is."""
+    with closing(SqliteStorage(path)) as store:
+
+        def closed(*_: object) -> None:
+            store._closed = True
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+
+        monkeypatch.setattr(store, "_space", closed)
+        with pytest.raises(IdentifierClosed):
+            store.load("m", [b"k"])
+
+
 def test_a_long_read_keeps_nobody(store):
     """While somebody reads at length, short reads and commits go on."""
     store.commit([put()])
