@@ -185,6 +185,37 @@ def test_a_call_that_is_overtaken_by_a_close(path, monkeypatch):
             store.load("m", [b"k"])
 
 
+def test_many_owners_are_read_as_of_one_instant(store):
+    """An owner who moves between two statements of a reading is seen once."""
+    aliases = [b"%03d" % each for each in range(501)]  # which takes two
+
+    def owner(alias: bytes, present: bool) -> AliasChange:
+        return AliasChange(alias, b"k", present)
+
+    def moving(sql: str) -> None:
+        reads.append(sql) if sql.startswith("SELECT alias") else None
+        if len(reads) == 2:
+            store.commit([Unit("m", (), (owner(aliases[0], True), owner(aliases[-1], False)))])
+
+    reads: list[str] = []
+    store.commit([Unit("m", (), (owner(aliases[-1], True),))])
+    store.find("m", aliases)
+    store._for_long.connection.set_trace_callback(moving)
+    found = store.find("m", aliases)
+    store._for_long.connection.set_trace_callback(None)
+    assert 2 == len(reads)
+    assert [(500, (b"k",))] == [(at, each) for at, each in enumerate(found) if each]
+    assert [(b"k",), ()] == store.find("m", [aliases[0], aliases[-1]])
+
+
+@pytest.mark.parametrize("after", [-1, -(1 << 40), -(1 << 62)])
+def test_a_cursor_below_nothing_shows_no_other_journal(store, after):
+    """Messengers share a table of entries, and neither sees the other's."""
+    store.commit([Unit(space, appends=(Append(space.encode(), 1, b"e"),)) for space in "ab"])
+    for space in "ab":
+        assert [space.encode()] == [each.subject for each in store.journal(space, after, 9)]
+
+
 def test_a_long_read_keeps_nobody(store):
     """While somebody reads at length, short reads and commits go on."""
     store.commit([put()])
