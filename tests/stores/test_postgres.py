@@ -713,6 +713,34 @@ def test_a_batch_in_which_one_loses_is_judged_under_a_lock(store, monkeypatch):
     assert 5 >= len(counting.asked)
 
 
+def test_who_is_judged_is_overtaken_by_nobody(conninfo, schema, store, monkeypatch):
+    """Between reading and writing nobody else commits: a sole owner stays the only one (I3)."""
+
+    def claim(owner):
+        return Unit("m", aliases=(AliasChange(b"n", owner, True, sole=True),))
+
+    def overtake():
+        with closing(PostgresStorage(conninfo, schema=schema, patience=PATIENT)) as other:
+            told.extend(other.commit([claim(b"two")]))
+
+    real, told, others = psycopg.Connection.execute, [], []
+
+    def execute(connection, query, *args, **kwargs):
+        found = real(connection, query, *args, **kwargs)
+        if not others and b"alias = ANY" in query:
+            others.append(threading.Thread(target=overtake))
+            others[0].start()
+            others[0].join(1)  # it waits for us
+        return found
+
+    store.commit([put()])
+    monkeypatch.setattr(psycopg.Connection, "execute", execute)
+    assert store.commit([put(expected=9), claim(b"one")]) == [False, True]
+    others[0].join(30)
+    assert told == [False]
+    assert store.find("m", [b"n"]) == [(b"one",)]
+
+
 def test_an_alias_that_several_units_of_a_batch_move(store):
     """Who may have it depends on who had it at that moment, not at the end."""
     store.commit([Unit("m", aliases=(AliasChange(b"n", b"c", True),))])

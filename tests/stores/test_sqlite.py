@@ -227,6 +227,13 @@ def test_a_long_read_keeps_nobody(store):
             assert store.load("m", [b"k"]) == [Record(2, b"body")]
 
 
+class Kept:
+    """A connection of the parent's, which no child closes."""
+
+    def close(self) -> None:
+        os._exit(99)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_is_not_crossed(store):
@@ -248,6 +255,7 @@ def test_a_fork_is_not_crossed(store):
                 call()
             except UsedAfterFork:
                 refused += 1
+        store._writer = Kept()
         store.close()
         os._exit(refused)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(calls)

@@ -264,7 +264,6 @@ class SqliteStorage:
                 if not lock.acquire(timeout=self._patience):
                     raise StoreUnavailable("other threads kept the store")
                 held.callback(lock.release)
-            self._check_usable()
             self._log_grown = False  # it is emptied here, and grows again with the next commit
             return compact(self._writer, self._path)
 
