@@ -185,6 +185,28 @@ def test_a_call_that_is_overtaken_by_a_close(path, monkeypatch):
             store.load("m", [b"k"])
 
 
+@pytest.mark.parametrize(
+    ("lock", "call"),
+    [
+        ("_for_long", lambda store: store.journal("m", 0, 1)),
+        ("_lock", lambda store: store.commit([put()])),
+    ],
+)
+def test_who_waited_while_it_was_closed(path, lock, call):
+    """Nothing is opened or written once the wait is over."""
+    store = SqliteStorage(path)
+    held = store._lock if lock == "_lock" else store._for_long.lock
+    with ThreadPoolExecutor(1) as pool:
+        with held:
+            waiting = pool.submit(call, store)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.1)
+            store._closed = True
+        assert isinstance(waiting.exception(30), IdentifierClosed)
+    assert store._for_long.connection is None
+    store.close()
+
+
 def test_many_owners_are_read_as_of_one_instant(store):
     """An owner who moves between two statements of a reading is seen once."""
     aliases = [b"%03d" % each for each in range(501)]  # which takes two

@@ -63,6 +63,16 @@ def test_creating_leaves_nothing_beside(path):
     assert [path] == list(path.parent.iterdir())
 
 
+def test_the_name_of_a_new_file_is_flushed(path, monkeypatch):
+    """Or a power cut takes it, with all that was acknowledged."""
+    fsync, flushed = os.fsync, []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: [flushed.append(os.fstat(file).st_ino), fsync(file)]
+    )
+    SqliteStorage(path).close()
+    assert path.parent.stat().st_ino in flushed
+
+
 def test_a_path_may_hold_any_character(tmp_path):
     """Characters that mean something in a URI or in SQL are only characters of a path."""
     path = tmp_path / "a?mode=memory&b#c%20 'Ж'.db"
