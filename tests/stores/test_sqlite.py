@@ -358,6 +358,15 @@ def test_every_commit_is_flushed(store):
     assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("secure_delete", 1), ("wal_autocheckpoint", 2000), ("journal_size_limit", 8 * 2000 * 4096)],
+)
+def test_how_a_file_is_written(store, pragma, value):
+    """What was deleted is written over, and the log has a usual size and a greatest one."""
+    assert (value,) == store._writer.execute(f"PRAGMA {pragma}").fetchone()
+
+
 def test_readers_cannot_write(store):
     """A connection that reads refuses to write, whatever it is asked."""
     store.journal("m", 0, 1)

@@ -138,7 +138,10 @@ def test_a_newer_schema_is_refused(path):
     assert before == path.read_bytes()
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM schema", "UPDATE schema SET version = 'x'"])
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM schema", "UPDATE schema SET version = 'x'", "UPDATE schema SET version = 0"],
+)
 def test_a_schema_without_a_version_is_refused(path, statement):
     """A database that bears our mark but does not say its version is not guessed at."""
     SqliteStorage(path).close()
@@ -172,6 +175,17 @@ def unprivileged():
 
 def test_a_read_only_folder_is_said(unprivileged):
     """A database that cannot be created there is told apart from one that is out of reach."""
+    unprivileged.chmod(0o500)
+    try:
+        with pytest.raises(StoreReadOnly):
+            SqliteStorage(unprivileged / "abonent.db")
+    finally:
+        unprivileged.chmod(0o700)
+
+
+def test_a_folder_that_became_read_only_is_said(unprivileged):
+    """A database that is there needs its folder too, for the log beside it."""
+    SqliteStorage(unprivileged / "abonent.db").close()
     unprivileged.chmod(0o500)
     try:
         with pytest.raises(StoreReadOnly):
