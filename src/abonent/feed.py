@@ -5,6 +5,7 @@ Knows how to follow the journal and to open what may still be opened. Refuses to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,7 @@ from abonent.core.parties import check_user_id
 from abonent.core.standing import Standing, standing
 from abonent.core.states import BLANK, Aggregate, Reason
 from abonent.engine.archive import Archive, Held, is_sends_key, subject_alias
+from abonent.engine.drafts import numbers_of
 from abonent.errors import TransitionRefused
 from abonent.ports import Entry
 from abonent.records import JournalBody, decode_entry
@@ -53,7 +55,8 @@ class ReplayReport:
 
     `entries` were read and told of `events`; `unreadable` entries belong to subjects whose key was
     destroyed or to nobody. How many events share an entry depends on which calls shared a commit.
-    `differing` are the users whose record the journal does not give.
+    `differing` are the users whose record the journal does not give, whose entries are not numbered
+    one by one, or who hold a number that another holds as well (I3).
     """
 
     records: int
@@ -125,6 +128,7 @@ class Feed:
         self._check()
         held = {each.subject: each for each in self._rows()}
         replayed: dict[bytes, Aggregate] = {}
+        counted: Counter[bytes] = Counter()
         broken: set[bytes] = set()
         entries = events = unreadable = 0
         for chunk in self._chunks(0):
@@ -137,15 +141,22 @@ class Feed:
                     before = replayed.get(entry.subject, BLANK)
                     told = self._open(entry, row).events
                     events += len(told)
+                    counted[entry.subject] += 1
                     after = _replay(before, told)
-                    if after is None:
+                    # A number that comes again was given on an older row that was put back.
+                    if after is None or entry.number != counted[entry.subject]:
                         broken.add(entry.subject)
                     else:
                         replayed[entry.subject] = after
+        numbers = {subject: numbers_of(each.aggregate)[0] for subject, each in held.items()}
+        holders = Counter(numbers.values())
+        del holders[None]
         differing = [
             each.row.user_id or "(forgotten)"
             for subject, each in held.items()
-            if subject in broken or replayed.get(subject) != each.aggregate
+            if subject in broken
+            or replayed.get(subject) != each.aggregate
+            or holders[numbers[subject]] > 1
         ]
         return ReplayReport(
             records=len(held),

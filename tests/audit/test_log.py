@@ -223,6 +223,7 @@ def test_what_is_promised_is_flushed(ledger, monkeypatch):
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(Path, "replace", renamed)
     ledger.publish()
+    assert f"flush {ledger.root.name}" == steps[0]  # the folder's own name
     named = [each for each in steps if each.startswith("name")]
     assert ["name 000", "name 44", "name 1", "name log.key.last", "name checkpoint"] == named
     tiles = steps[: steps.index("flush .log.key.last.draft")]
@@ -433,6 +434,9 @@ def test_a_memory_of_another_key(ledger, tmp_path):
     (tmp_path / "other.last").write_bytes(ledger.note())
     with pytest.raises(EvidenceForeign):
         Signer(tmp_path / "other")
+    (tmp_path / "other.last").unlink()
+    with Signer(tmp_path / "other"):
+        pass  # who was refused does not keep the key
     with Signer(ledger.key_file):
         pass  # what failed has let go of nothing that was not its own
 

@@ -13,6 +13,7 @@ from abonent.audit.notes import (
     opened,
     sign,
     size_from,
+    text_from,
     to64,
 )
 from abonent.audit.tree import EMPTY
@@ -102,7 +103,8 @@ def test_names_that_no_key_has(name):
 
 def test_signatures_of_others_are_passed_over():
     """A witness may have signed as well, even under the same name or with the same id."""
-    note = CHECKPOINT_NOTE + f"— witness.example {to64(bytes(68))}\n".encode()
+    note = CHECKPOINT_NOTE + f"— witness.example {to64(bytes(68))}\n".encode() * 60
+    note += f"— of.another.kind {to64(bytes(5))}\n".encode()
     note += f"— {KEY.name} {to64(bytes(4) + bytes(64))}\n".encode()
     note += f"— other.example {to64(KEY.id + bytes(64))}\n".encode()
     assert CHECKPOINT == Checkpoint.open(note, KEY)
@@ -130,6 +132,7 @@ def signed(text: str) -> bytes:
         (f"{BODY}\n{LINE}x\n".encode(), EvidenceDamaged, "note", "line 6"),
         (f"{BODY}\n- {KEY.name} {to64(bytes(68))}\n".encode(), EvidenceDamaged, "note", "line 5"),
         (f"{BODY}\n— {to64(bytes(68))}\n".encode(), EvidenceDamaged, "base64", "line 5"),
+        (f"{BODY}\n—  {to64(bytes(68))}\n".encode(), EvidenceDamaged, "note", "line 5"),
         (f"{BODY}\n— a+b {to64(bytes(68))}\n".encode(), EvidenceDamaged, "note", "line 5"),
         (f"{BODY}\n— a {to64(bytes(4))}\n".encode(), EvidenceDamaged, "length", "line 5"),
         (f"{BODY}\n— a AAAAAAB=\n{LINE}".encode(), EvidenceDamaged, "base64", "line 5"),
@@ -185,6 +188,13 @@ def test_base64_has_one_spelling(raw):
     for wrong in (f"{text}\n", f" {text}", f"{text}=", text.rstrip("=") + "*", f"{text}{text}="):
         with pytest.raises(EvidenceDamaged):
             from64(wrong, "")
+
+
+def test_a_text_may_be_as_long_as_is_said():
+    """And not a byte longer."""
+    assert "abc" == text_from(b"abc", 3)
+    with pytest.raises(EvidenceDamaged, match="too_long"):
+        text_from(b"abcd", 3)
 
 
 @pytest.mark.parametrize("text", ["", "00", "+1", " 1", "1_0", "1e3", "9223372036854775808", "१"])

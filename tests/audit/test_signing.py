@@ -1,11 +1,13 @@
 """A key signs for one process, forgets nothing it signed, and is kept for its owner."""
 
 import fcntl
+import os
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
-from abonent.audit.disk import put
+from abonent.audit.disk import put, read
 from abonent.audit.signing import Signer, create_key, read_key
 from abonent.errors import (
     EvidenceTampered,
@@ -29,7 +31,7 @@ def ledger(tmp_path):
 def test_two_processes_cannot_have_a_key(ledger):
     """The second is refused by name; the public part can be read all the same."""
     with Signer(ledger.key_file) as signer:
-        with pytest.raises(EvidenceUnavailable) as caught:
+        with pytest.raises(EvidenceUnavailable, match="another process has this key") as caught:
             Signer(ledger.key_file)
         assert ("busy", "log.key") == (caught.value.finding, caught.value.where)
         assert ledger.key == read_key(ledger.key_file)
@@ -66,6 +68,20 @@ def test_a_key_is_kept_for_its_owner(tmp_path):
         create_key(path, NAME)
     with Signer(path) as signer:
         assert path.read_text().split("+", 4)[4].strip() not in repr(signer)
+
+
+def test_a_key_lasts(tmp_path, monkeypatch):
+    """It is flushed as a whole before its public part is given to anybody, and its name at last."""
+    path, fsync, flushed = tmp_path / "k", os.fsync, []
+
+    def flush(file):
+        told = Path(f"/proc/self/fd/{file}").readlink()
+        flushed.append((told.name, told.read_text().count("\n") if told.is_file() else 0))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    create_key(path, NAME)
+    assert [("k", 1), (".k.vkey.draft", 1), (tmp_path.name, 0)] == flushed
 
 
 def test_a_published_private_key_is_read(tmp_path):
@@ -126,8 +142,30 @@ def test_a_file_that_cannot_be_locked(ledger, monkeypatch):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", unlocked)
-    with pytest.raises(EvidenceUnavailable, match="cannot be locked"):
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(EvidenceUnavailable, match="cannot be locked") as caught:
         Signer(ledger.key_file)
+    assert ("file", "log.key") == (caught.value.finding, caught.value.where)
+    read_key(ledger.key_file)
+    assert opened == len(list(Path("/proc/self/fd").iterdir()))  # nobody keeps the file open
+
+
+@pytest.mark.parametrize("name", ["", "tile/0/000"])
+def test_a_file_that_the_system_refuses_is_named(tmp_path, monkeypatch, name):
+    """By what it is called in the log where it is called something; and nothing raw crosses."""
+
+    def refused(*_):
+        raise OSError(13, "Permission denied", "/elsewhere/secret")
+
+    (tmp_path / "k").write_text("")
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(EvidenceUnavailable) as caught:
+        read(tmp_path / "k", 9, name)
+    assert ("file", name or "k") == (caught.value.finding, caught.value.where)
+    assert "elsewhere" not in str(caught.value)
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(EvidenceUnavailable, match="file, new"):
+        put(tmp_path / "new", b"")
 
 
 def test_a_draft_of_others_is_not_written_to(tmp_path):
@@ -137,3 +175,16 @@ def test_a_draft_of_others_is_not_written_to(tmp_path):
     put(tmp_path / "k", b"secret", 0o600)
     assert 0o600 == (tmp_path / "k").stat().st_mode & 0o777
     assert not (tmp_path / ".k.draft").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_file_is_not_replaced(tmp_path, kind):
+    """A pipe, a device or a link keeps its name: it was not meant to become a file."""
+    path, other = tmp_path / "k", tmp_path / "other"
+    other.write_text("kept")
+    path.symlink_to(other) if kind == "link" else os.mkfifo(path)
+    before = path.lstat()
+    with pytest.raises(EvidenceUnavailable, match="no file"):
+        put(path, b"proof")
+    assert before == path.lstat()
+    assert "kept" == other.read_text()

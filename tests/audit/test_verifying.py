@@ -764,6 +764,9 @@ def test_a_folder_without_a_checkpoint_proves_nothing(tmp_path, shown):
     """It says so by name; and nothing extends what was longer."""
     with pytest.raises(EvidenceUnavailable):
         Published(tmp_path, shown.key)
+    published = Published(shown.folder, shown.key)
+    (tmp_path / "same").write_bytes(published.prove_extension(published.checkpoint).text)
+    assert SIZE == verify(tmp_path / "same", shown.key, published.checkpoint).extends
     later = Checkpoint(origin=NAME, size=SIZE + 1, root=bytes(32))
     with pytest.raises(InvalidValue, match="log ends at 300"):
         Published(shown.folder, shown.key).prove_extension(later)

@@ -20,6 +20,7 @@ import pytest
 from abonent.audit.log import Log
 from abonent.audit.notes import Checkpoint, VerifierKey
 from abonent.audit.signing import Signer, create_key
+from abonent.cli import audit as audit_room
 from abonent.cli import main
 from abonent.cli.audit import follow
 from abonent.errors import EvidenceUnavailable, LogRolledBack, StoreUnavailable
@@ -219,6 +220,7 @@ def test_in_words_it_is_one_line(place, capsys):
         ["prove", TARGET, *FILES, "--entry", "1", "--user", "alice"],
         ["prove", TARGET, *FILES, "--entry", "1", "--opening", "o"],
         ["verify", "log.key", "--key", "log.key.vkey", "--journal", TARGET],
+        ["verify", "log.key", "--key", "log.key.vkey", "--numbers"],
         ["verify"],
         ["checkpoint", TARGET],
     ],
@@ -254,6 +256,30 @@ def test_what_is_wrong_with_the_rest(place, capsys):
     prove(capsys, TARGET, "--user", "boris")
     status, shown = verify(capsys, "proof", "--opening", "opening")
     assert (3, "other_subject") == (status, shown["finding"])
+
+
+@pytest.mark.parametrize("more", [("--entry", "1"), ("--opening", "opening")])
+@pytest.mark.parametrize("path", ["log", "log/checkpoint", "growth"])
+def test_what_shows_no_entry(place, capsys, path, more):
+    """Who asks for an entry, or to read one, is told that nothing here is the proof of any."""
+    publish(capsys)
+    prove(capsys, TARGET, "--user", "alice", "--opening", "opening")
+    shutil.copy(place / "log" / "checkpoint", place / "kept")
+    prove(capsys, "--since", "kept", "--out", "growth")
+    line = ["verify", path, "--key", "log.key.vkey", "--since", "kept", *more]
+    status, out, err = audit(capsys, *line)
+    assert (2, "") == (status, out)
+    assert "go with a proof of entries" in err
+
+
+def test_a_proof_that_cannot_be_written(place, capsys):
+    """Where the proof has no place, no opening is left lying either, and a device stays one."""
+    publish(capsys)
+    os.mkfifo(place / "proof")
+    status, shown = prove(capsys, TARGET, "--user", "alice", "--opening", "opening")
+    assert (1, "file", "proof") == (status, shown["finding"], shown["where"])
+    assert (place / "proof").is_fifo()
+    assert not (place / "opening").exists()
 
 
 def test_an_entry_that_nobody_writes(place, capsys):
@@ -324,6 +350,25 @@ def test_watching_goes_on(tmp_path, caplog):
         "abonent.checkpoint size=3",
         "abonent.checkpoint size=5",
     ] == lines
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [(5.0, [0.0, 10.0, 20.0, 30.0, 30.0]), (60.0, [0.0, *[60.0] * 4])]
+)
+def test_a_store_that_is_away_for_a_day(tmp_path, monkeypatch, every, expected):
+    """However often it has failed, it is tried again; pauses grow no longer than half a minute."""
+    ledger, pauses = Ledger(tmp_path), []
+
+    def stopped(_, pause):
+        pauses.append(pause)
+        return len(pauses) > 1_500
+
+    monkeypatch.setattr(audit_room, "_stopped", stopped)
+    away = Archive(ledger.storage, *[StoreUnavailable("away")] * 1_500)
+    with Signer(ledger.key_file) as signer:
+        follow(Log(ledger.folder, signer), away, every, SimpleQueue())
+    assert expected == pauses[:5]
+    assert max(every, 30.0) == pauses[-1]
 
 
 def test_watching_ends_where_something_was_tampered_with(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from abonent import NoticeKind, Reason
+from abonent import Action, NoticeKind, OneTimeCode, Reason
 from abonent.errors import RecordDamaged, TooManySends
 from abonent.stores import SqliteStorage
 from abonent.testing import Rehearsal
@@ -74,6 +74,35 @@ def test_an_older_row_of_the_same_user_opens(file: Path, life: Rehearsal) -> Non
     assert ("alice",) == life.identifier.replay().differing
 
 
+def test_guesses_on_an_older_row_are_named_for_ever(file: Path, life: Rehearsal) -> None:
+    """Who takes each failure back by an older row guesses on; a replay names the user ever after.
+
+    What was counted has run out a day later, and the record is what the journal gives. But the
+    journal has several entries of one number.
+    """
+    life.claimed("boris", BORIS)
+    older = row_of(file, life, "boris")
+    for _ in range(20):
+        assert not life.identifier.prove("boris", OneTimeCode("00000000")).gate
+        put_row(file, *older)
+    life.clock.advance(timedelta(hours=25))
+    life.identifier.sweep()
+    life.identified("boris", BORIS)
+    assert ("boris",) == life.identifier.replay().differing
+
+
+def test_an_older_row_that_was_taken_away_again(file: Path, life: Rehearsal) -> None:
+    """While it lay there the gate was open; once the newest is back, nothing tells of it."""
+    older = row_of(file, life, "alice")
+    life.end_subscription("alice")
+    newest = row_of(file, life, "alice")
+    put_row(file, *older)
+    assert life.identifier.gate("alice")
+    put_row(file, *newest)
+    assert not life.identifier.gate("alice")
+    assert life.identifier.replay().ok
+
+
 def test_a_row_that_was_deleted(file: Path, life: Rehearsal) -> None:
     """Its user is unknown, and their gate closed; what the journal has of them cannot be read."""
     assert 0 == life.identifier.replay().unreadable
@@ -83,13 +112,40 @@ def test_a_row_that_was_deleted(file: Path, life: Rehearsal) -> None:
     assert life.identifier.replay().unreadable > 0
 
 
+def test_counts_that_were_deleted(file: Path, life: Rehearsal) -> None:
+    """How many codes went to a number today is forgotten with its row, and no replay sees it."""
+    for each in range(9):  # the first was Alice's own
+        life.claimed(f"stranger-{each}", ALICE)
+    with pytest.raises(TooManySends):
+        life.claimed("stranger-9", ALICE)
+    for table in ("name", "deadline"):
+        rows(file, f"DELETE FROM {table} WHERE length(key) > 16")
+    life.claimed("stranger-9", ALICE)
+    assert life.identifier.replay().ok
+
+
+def test_failures_that_were_deleted(file: Path, life: Rehearsal) -> None:
+    """They go with the row of who failed; what is left is entries that nobody can read."""
+    life.claimed("boris", BORIS)
+    for _ in range(4):
+        life.identifier.prove("boris", OneTimeCode("00000000"))
+    assert 1 == life.identifier.standing("boris").may(Action.PROVE).tries
+    key = life.identifier.row_key("boris")
+    for table in ("name", "deadline"):
+        rows(file, f"DELETE FROM {table} WHERE key = ?", key)
+    life.claimed("boris", BORIS)
+    assert 5 == life.identifier.standing("boris").may(Action.PROVE).tries
+    assert life.identifier.replay().unreadable > 0
+
+
 def test_an_index_that_was_deleted(file: Path, life: Rehearsal) -> None:
-    """Without the index of who holds a number a second user gets it, and no replay sees it."""
+    """Without the index of who holds a number a second user gets it; a replay names both (I3)."""
     rows(file, "DELETE FROM alias")
     life.identified("boris", ALICE)
+    life.identified("carla")
     assert life.identifier.gate("alice")
     assert life.identifier.gate("boris")
-    assert life.identifier.replay().ok
+    assert ("alice", "boris") == life.identifier.replay().differing
 
 
 def test_a_deadline_that_was_deleted(file: Path, life: Rehearsal) -> None:

@@ -313,16 +313,16 @@ def test_a_connection_that_was_cut_while_it_was_idle(conninfo, named, store):
 
 
 class Breaking:
-    """The next statement of a kind finds its connection broken."""
+    """The next statement of a kind, or the next few, find their connection broken."""
 
-    def __init__(self, monkeypatch, words):
+    def __init__(self, monkeypatch, words, times=1):
         self.tries = 0
         real = psycopg.Connection.execute
 
         def execute(connection, query, *args, **kwargs):
             if words in query:
                 self.tries += 1
-                if self.tries == 1:
+                if self.tries <= times:
                     connection.close()
                     raise psycopg.OperationalError("consuming input failed")
             return real(connection, query, *args, **kwargs)
@@ -336,6 +336,29 @@ def test_a_connection_that_breaks_in_a_reading(store, monkeypatch):
     breaking = Breaking(monkeypatch, b"version, body")
     assert store.load("m", [b"k"]) == [Record(1, b"body")]
     assert breaking.tries == 2
+
+
+def test_connections_that_break_again_and_again(store, monkeypatch):
+    """Whoever reads is told after the second one."""
+    store.commit([put()])
+    breaking = Breaking(monkeypatch, b"version, body", times=9)
+    with pytest.raises(StoreUnavailable, match="was lost"):
+        store.load("m", [b"k"])
+    assert breaking.tries == 2
+
+
+def test_a_call_that_is_overtaken_by_a_close(store, monkeypatch):
+    """It says that the store is closed, not that trying again may help."""
+    store.commit([put()])
+    connection = store._pool.connection
+
+    def closing():
+        store.close()
+        return connection()
+
+    monkeypatch.setattr(store._pool, "connection", closing)
+    with pytest.raises(IdentifierClosed):
+        store.load("m", [b"k"])
 
 
 @pytest.mark.parametrize(
@@ -601,6 +624,13 @@ def test_a_version_that_no_record_has(store, expected):
     assert store.commit([put(), put(expected=expected), put(expected=1)]) == [True, False, True]
 
 
+class Kept:
+    """Connections of the parent's, which no child closes."""
+
+    def close(self):
+        os._exit(99)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of threads, from 3.12 on
 def test_a_child_is_refused(store):
     """Connections belong to the process that opened them; a child that closes it hurts nobody."""
@@ -612,6 +642,7 @@ def test_a_child_is_refused(store):
             with suppress(UsedAfterFork):
                 store.load("m", [b"k"])
                 status = 2
+            store._pool = Kept()
             store.close()
             status = 0 if status == 1 else status
         finally:
@@ -688,6 +719,34 @@ def test_a_batch_in_which_one_loses_is_judged_under_a_lock(store, monkeypatch):
     counting = Counting(store, monkeypatch)
     assert store.commit([put(b"a", 1), put(b"b", 9), put(b"c")]) == [True, False, True]
     assert 5 >= len(counting.asked)
+
+
+def test_who_is_judged_is_overtaken_by_nobody(conninfo, schema, store, monkeypatch):
+    """Between reading and writing nobody else commits: a sole owner stays the only one (I3)."""
+
+    def claim(owner):
+        return Unit("m", aliases=(AliasChange(b"n", owner, True, sole=True),))
+
+    def overtake():
+        with closing(PostgresStorage(conninfo, schema=schema, patience=PATIENT)) as other:
+            told.extend(other.commit([claim(b"two")]))
+
+    real, told, others = psycopg.Connection.execute, [], []
+
+    def execute(connection, query, *args, **kwargs):
+        found = real(connection, query, *args, **kwargs)
+        if not others and b"alias = ANY" in query:
+            others.append(threading.Thread(target=overtake))
+            others[0].start()
+            others[0].join(1)  # it waits for us
+        return found
+
+    store.commit([put()])
+    monkeypatch.setattr(psycopg.Connection, "execute", execute)
+    assert store.commit([put(expected=9), claim(b"one")]) == [False, True]
+    others[0].join(30)
+    assert told == [False]
+    assert store.find("m", [b"n"]) == [(b"one",)]
 
 
 def test_an_alias_that_several_units_of_a_batch_move(store):

@@ -100,6 +100,24 @@ def test_nothing_more_is_asked_on_a_connection_without_an_answer(server):
             assert connection.closed
 
 
+def test_others_that_keep_winning(conninfo, schema, monkeypatch):
+    """A transaction that loses is tried again, for as long as the caller's patience lasts."""
+    real, tries = psycopg.Connection.execute, []
+
+    def losing(connection, query, *args, **kwargs):
+        if b"commit_1" in query:
+            tries.append(query)
+            raise psycopg.errors.SerializationFailure
+        return real(connection, query, *args, **kwargs)
+
+    with closing(PostgresStorage(conninfo, schema=schema, patience=HASTY)) as store:
+        assert store.commit([put()]) == [True]
+        monkeypatch.setattr(psycopg.Connection, "execute", losing)
+        with pytest.raises(StoreUnavailable, match="kept winning"):
+            within(8, lambda: store.commit([put(expected=1)]))
+    assert len(tries) > 1
+
+
 # --- standbys that do not confirm ----------------------------------------------------
 
 

@@ -172,6 +172,72 @@ def test_closing_while_others_read_and_write(path):
             assert isinstance(future.exception(30), IdentifierClosed)
 
 
+def test_a_call_that_is_overtaken_by_a_close(path, monkeypatch):
+    """What SQLite says of a connection that was closed in a call is said as what it is."""
+    with closing(SqliteStorage(path)) as store:
+
+        def closed(*_: object) -> None:
+            store._closed = True
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+
+        monkeypatch.setattr(store, "_space", closed)
+        with pytest.raises(IdentifierClosed):
+            store.load("m", [b"k"])
+
+
+@pytest.mark.parametrize(
+    ("lock", "call"),
+    [
+        ("_for_long", lambda store: store.journal("m", 0, 1)),
+        ("_lock", lambda store: store.commit([put()])),
+    ],
+)
+def test_who_waited_while_it_was_closed(path, lock, call):
+    """Nothing is opened or written once the wait is over."""
+    store = SqliteStorage(path)
+    held = store._lock if lock == "_lock" else store._for_long.lock
+    with ThreadPoolExecutor(1) as pool:
+        with held:
+            waiting = pool.submit(call, store)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.1)
+            store._closed = True
+        assert isinstance(waiting.exception(30), IdentifierClosed)
+    assert store._for_long.connection is None
+    store.close()
+
+
+def test_many_owners_are_read_as_of_one_instant(store):
+    """An owner who moves between two statements of a reading is seen once."""
+    aliases = [b"%03d" % each for each in range(501)]  # which takes two
+
+    def owner(alias: bytes, present: bool) -> AliasChange:
+        return AliasChange(alias, b"k", present)
+
+    def moving(sql: str) -> None:
+        reads.append(sql) if sql.startswith("SELECT alias") else None
+        if len(reads) == 2:
+            store.commit([Unit("m", (), (owner(aliases[0], True), owner(aliases[-1], False)))])
+
+    reads: list[str] = []
+    store.commit([Unit("m", (), (owner(aliases[-1], True),))])
+    store.find("m", aliases)
+    store._for_long.connection.set_trace_callback(moving)
+    found = store.find("m", aliases)
+    store._for_long.connection.set_trace_callback(None)
+    assert 2 == len(reads)
+    assert [(500, (b"k",))] == [(at, each) for at, each in enumerate(found) if each]
+    assert [(b"k",), ()] == store.find("m", [aliases[0], aliases[-1]])
+
+
+@pytest.mark.parametrize("after", [-1, -(1 << 40), -(1 << 62)])
+def test_a_cursor_below_nothing_shows_no_other_journal(store, after):
+    """Messengers share a table of entries, and neither sees the other's."""
+    store.commit([Unit(space, appends=(Append(space.encode(), 1, b"e"),)) for space in "ab"])
+    for space in "ab":
+        assert [space.encode()] == [each.subject for each in store.journal(space, after, 9)]
+
+
 def test_a_long_read_keeps_nobody(store):
     """While somebody reads at length, short reads and commits go on."""
     store.commit([put()])
@@ -181,6 +247,13 @@ def test_a_long_read_keeps_nobody(store):
         assert store.commit([put(expected=1)]) == [True]
         with store._lock:
             assert store.load("m", [b"k"]) == [Record(2, b"body")]
+
+
+class Kept:
+    """A connection of the parent's, which no child closes."""
+
+    def close(self) -> None:
+        os._exit(99)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -204,6 +277,7 @@ def test_a_fork_is_not_crossed(store):
                 call()
             except UsedAfterFork:
                 refused += 1
+        store._writer = Kept()
         store.close()
         os._exit(refused)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(calls)
@@ -282,6 +356,15 @@ def test_every_commit_is_flushed(store):
     """The writer waits for the disk at each commit, and the log is a write-ahead log."""
     assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("secure_delete", 1), ("wal_autocheckpoint", 2000), ("journal_size_limit", 8 * 2000 * 4096)],
+)
+def test_how_a_file_is_written(store, pragma, value):
+    """What was deleted is written over, and the log has a usual size and a greatest one."""
+    assert (value,) == store._writer.execute(f"PRAGMA {pragma}").fetchone()
 
 
 def test_readers_cannot_write(store):

@@ -68,6 +68,17 @@ def test_no_byte_of_what_was_deleted_stays(store, path):
     assert done.before > done.after
 
 
+def test_the_log_grows_again(store, path):
+    """The commit after a compaction finds a log of the usual size, as the first one did."""
+    log = path.with_name("abonent.db-wal")
+    store.commit([Unit("m", (Put(b"k", 0, b"b"),))])
+    usual = log.stat().st_size
+    store.compact()
+    assert 0 == log.stat().st_size
+    store.commit([Unit("m", (Put(b"k", 1, b"b"),))])
+    assert usual == log.stat().st_size
+
+
 def test_the_file_is_the_same_one(store, path):
     """Another handle that is open sees what is there, writes, and may compact too."""
     fill(store, 10)

@@ -7,6 +7,7 @@ import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,16 @@ def test_creating_leaves_nothing_beside(path):
     assert [path] == list(path.parent.iterdir())
 
 
+def test_the_name_of_a_new_file_is_flushed(path, monkeypatch):
+    """Or a power cut takes it, with all that was acknowledged."""
+    fsync, flushed = os.fsync, []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: [flushed.append(os.fstat(file).st_ino), fsync(file)]
+    )
+    SqliteStorage(path).close()
+    assert path.parent.stat().st_ino in flushed
+
+
 def test_a_path_may_hold_any_character(tmp_path):
     """Characters that mean something in a URI or in SQL are only characters of a path."""
     path = tmp_path / "a?mode=memory&b#c%20 'Ж'.db"
@@ -74,6 +85,13 @@ def test_a_file_is_what_it_is(tmp_path):
     """SQLite's name for a database in memory is refused, not made a file of."""
     with pytest.raises(InvalidValue):
         SqliteStorage(":memory:")
+
+
+def test_nobody_waits_for_less_than_no_time(path):
+    """A negative time-out, which a lock takes for ever, is refused before a file is made."""
+    with pytest.raises(InvalidValue, match="not negative"):
+        SqliteStorage(path, busy_timeout=timedelta(seconds=-1))
+    assert [] == list(path.parent.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +138,10 @@ def test_a_newer_schema_is_refused(path):
     assert before == path.read_bytes()
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM schema", "UPDATE schema SET version = 'x'"])
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM schema", "UPDATE schema SET version = 'x'", "UPDATE schema SET version = 0"],
+)
 def test_a_schema_without_a_version_is_refused(path, statement):
     """A database that bears our mark but does not say its version is not guessed at."""
     SqliteStorage(path).close()
@@ -154,6 +175,17 @@ def unprivileged():
 
 def test_a_read_only_folder_is_said(unprivileged):
     """A database that cannot be created there is told apart from one that is out of reach."""
+    unprivileged.chmod(0o500)
+    try:
+        with pytest.raises(StoreReadOnly):
+            SqliteStorage(unprivileged / "abonent.db")
+    finally:
+        unprivileged.chmod(0o700)
+
+
+def test_a_folder_that_became_read_only_is_said(unprivileged):
+    """A database that is there needs its folder too, for the log beside it."""
+    SqliteStorage(unprivileged / "abonent.db").close()
     unprivileged.chmod(0o500)
     try:
         with pytest.raises(StoreReadOnly):

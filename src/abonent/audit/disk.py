@@ -49,9 +49,15 @@ def read(path: Path, longest: int, name: str = "") -> bytes | None:
 
 
 def put(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Put a file there, in place of the one that is. Its name lasts once its folder is flushed."""
+    """Put a file there, in place of the one that is. Its name lasts once its folder is flushed.
+
+    Raises:
+        EvidenceUnavailable: it cannot be written, or its name is that of a device or a link.
+    """
     draft = path.with_name(f".{path.name}.draft")
     with reached(path):
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # /dev/stdout is both
+            raise EvidenceUnavailable("this is no file", finding="file", where=path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)  # left by who died, perhaps readable by others
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -159,8 +159,8 @@ def _whole(entries: Sequence[Leaf]) -> bool:
     Raises:
         EvidenceTampered: they are one subject's, and one is left out, doubled or moved.
     """
-    if len(entries) < 2 or len({each.subject for each in entries}) > 1:
-        return len(entries) == 1 and entries[0].number == 1
+    if len({each.subject for each in entries}) > 1:
+        return False
     for before, after in pairwise(entries):
         if after.number != before.number + 1 or after.cursor <= before.cursor:
             message = f"what comes after entry {before.number} of the subject is left out"

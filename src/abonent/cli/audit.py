@@ -144,19 +144,17 @@ def follow(log: Log, archive: Archive, every: float, told: SimpleQueue[None]) ->
     Raises:
         AbonentError: in a way that trying again does not mend.
     """
-    pause, failed, size = 0.0, 0, -1
+    pause, size = 0.0, -1
     while not _stopped(told, pause):
-        pause = every
         try:
             made = log.extend(archive.storage, archive.space)
         except AbonentError as error:
             if not error.retryable:
                 raise
-            failed += 1
-            pause = min(every * 2**failed, max(every, _LONGEST_PAUSE))
+            pause = min(2 * max(pause, every), max(every, _LONGEST_PAUSE))
             _log.warning("abonent.audit_failed cause=%s pause=%.1f", error.code, pause)
             continue
-        failed = 0
+        pause = every
         if made.size != size:
             size = made.size
             _log.info("abonent.checkpoint size=%d", size)
@@ -222,16 +220,15 @@ def prove(
             with _service(target or "") as identifier:
                 if user is not None:
                     history = history_of(published, identifier, user)
-                    text = history.text
+                    put(out, history.text)
                     told.update(entries=len(history.proofs), unlogged=history.unlogged)
                     if opening is not None:
                         put(opening, history.opening.text.encode(), 0o600)
                 else:
                     archive = identifier._engine.archive
                     found = entry_at(archive.storage, archive.space, entry or 0)
-                    text = published.prove(found).text
+                    put(out, published.prove(found).text)
                     told["entries"] = 1
-            put(out, text)
         _tell(told, as_json)
 
 
@@ -267,6 +264,8 @@ def verify(
     """
     if journal is not None and not path.is_dir():
         raise typer.BadParameter("--journal goes with a log's folder")
+    if numbers and opening is None:
+        raise typer.BadParameter("--numbers goes with --opening")
     from abonent.audit.verifying import checkpoint_in
     from abonent.audit.verifying import verify as check
 
@@ -274,6 +273,8 @@ def verify(
         public = _public(key)
         older = None if since is None else checkpoint_in(since, public)
         proven = check(path, public, older)
+        if not proven.entries and (entry is not None or opening is not None):
+            raise typer.BadParameter("--entry and --opening go with a proof of entries")
         if entry is not None and [each.cursor for each in proven.entries] != [entry]:
             message = "this is not the proof of that entry"
             raise EvidenceTampered(message, finding="other_entry", where=f"cursor {entry}")

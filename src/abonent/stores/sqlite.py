@@ -99,7 +99,7 @@ class SqliteStorage:
     how long a writer waits for the others.
 
     Raises:
-        InvalidValue: not a path of a file, or not a territory.
+        InvalidValue: not a path of a file, not a territory, or a negative time.
         StoreForeign: the file is not an abonent database; it was not touched.
         StoreNewer: it was written by a newer release.
         StoreReadOnly: file or folder cannot be written.
@@ -116,6 +116,8 @@ class SqliteStorage:
         self._features = StorageFeatures(durable=True, shared=True, territory=territory)
         if os.fspath(path) == ":memory:":
             raise InvalidValue("a SqliteStorage is a file; use MemoryStorage")
+        if busy_timeout < timedelta(0):  # -1 would be for ever, to a lock
+            raise InvalidValue("the time to wait for others is not negative")
         self._path = Path(path).absolute()
         self._patience = busy_timeout.total_seconds()
         self._pid = os.getpid()
@@ -262,7 +264,6 @@ class SqliteStorage:
                 if not lock.acquire(timeout=self._patience):
                     raise StoreUnavailable("other threads kept the store")
                 held.callback(lock.release)
-            self._check_usable()
             self._log_grown = False  # it is emptied here, and grows again with the next commit
             return compact(self._writer, self._path)
 
