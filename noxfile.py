@@ -1,7 +1,7 @@
 """The gates. `nox` runs all of them; `nox -s tests` runs one; `nox -l` lists them.
 
 Default: lint, typing, tests, docs, search, world.
-By name only: camara, crash, workers, fuzz, mutation, browser, bench.
+By name only: camara, crash, workers, rotation, fuzz, mutation, browser, bench.
 Arguments go to the command that a session runs: `nox -s world -- --seeds 10000`.
 """
 

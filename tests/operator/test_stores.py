@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from abonent import AbonentError, MemoryStorage, NoticeKind, Outcome, SqliteStorage
 from abonent.errors import Misconfigured, Unavailable
-from abonent.operator.core.states import Told
+from abonent.operator.core.states import Line, Told
 from abonent.stores.postgres import PostgresStorage
 from abonent.stores.postgres_schema import upgrade
 from tests.cli.observing import integers, read_all
@@ -93,6 +95,25 @@ def test_a_desk_takes_up_its_books_again(tmp_path):
         assert 1 == len(desk.desk.owed_notices())
         desk.sweep()
         assert 1 == len(desk.carrier.told)
+
+
+def test_an_older_row_that_was_put_back_is_named(tmp_path):
+    """What was committed on it gave a number in the journal for a second time."""
+    path = tmp_path / "desk.db"
+    with Desk(storage=SqliteStorage(path)) as desk, closing(sqlite3.connect(path)) as intruder:
+        desk.base.hold(X)
+        desk.ask(name="query-1")
+        (line,) = (each for each in desk.books.pages() if isinstance(each.state, Line))
+        place = "(SELECT id FROM name WHERE key = ?)"
+        old = intruder.execute(f"SELECT version, body FROM record WHERE id = {place}", (line.key,))
+        version, body = old.fetchone()
+        desk.ask(name="query-2")
+        assert desk.desk.replay().ok
+        change = f"UPDATE record SET version = ?, body = ? WHERE id = {place}"
+        with intruder:
+            intruder.execute(change, (version, body, line.key))
+        desk.ask(name="query-3")
+        assert (line.key.hex(),) == desk.desk.replay().differing
 
 
 class Seen:

@@ -5,6 +5,7 @@ Knows places, seals and units. Refuses to know rules: it applies what `decide` s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -126,6 +127,7 @@ class Books:
         """Replay the journal and compare it with every row. What differs is named by its key."""
         files = {subject_of(each.row.subject_key): each for each in self.pages()}
         states: dict[bytes, State | None] = dict.fromkeys(files, BLANK)
+        counted: Counter[bytes] = Counter()
         entries = events = unreadable = after = 0
         while chunk := self.storage.journal(self.space, after, _CHUNK):
             after = chunk[-1].cursor
@@ -138,7 +140,11 @@ class Books:
                 sealed = (file.row.subject_key, entry.number, entry.body)
                 told = decode_entry(self.keyring.open_entry(*sealed))
                 events += len(told)
-                states[entry.subject] = _replayed(states[entry.subject], told)
+                counted[entry.subject] += 1
+                # A number that comes again was given on an older row that was put back.
+                in_order = entry.number == counted[entry.subject]
+                before = states[entry.subject] if in_order else None
+                states[entry.subject] = _replayed(before, told)
         differing = (file.key.hex() for own, file in files.items() if states[own] != file.state)
         return ReplayReport(
             records=len(files),
