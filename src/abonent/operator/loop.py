@@ -6,8 +6,8 @@ anything is performed. Refuses to know rules, threads and event loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -16,7 +16,6 @@ from msgspec.structs import replace as changed
 from abonent.core.events import Outcome
 from abonent.core.numbers import SubscriberNumber
 from abonent.core.parties import check_instant
-from abonent.core.states import NoticeKind
 from abonent.engine.commits import GroupCommit
 from abonent.engine.effects import AlarmKind, Alarms, Call, Flow, Lane, Read, Submit
 from abonent.engine.observing import Telling
@@ -34,7 +33,6 @@ from abonent.operator.core.duty import (
     Record,
     ReportDelivered,
     ReportFailed,
-    Require,
     TellHolding,
     Tick,
     Withdraw,
@@ -43,7 +41,6 @@ from abonent.operator.core.events import (
     AnswerLapsed,
     Event,
     NoticeOverdue,
-    SubscriptionEnded,
 )
 from abonent.operator.core.owed import (
     DeliverAnswer,
@@ -65,6 +62,14 @@ from abonent.operator.core.states import (
     hold_of,
     line_of,
 )
+from abonent.operator.endings import (
+    CLOCKS_APART,
+    end_subscription,
+    is_news,
+    required,
+    shown_end,
+    standing_since,
+)
 from abonent.operator.ports import (
     LONGEST_ID,
     AsyncNoticeCarrier,
@@ -83,14 +88,11 @@ from abonent.ports import (
     RecordEntry,
     WithdrawEntry,
 )
-from abonent.sealing import new_id
 
 BASE: Final = "subscriber base"
 """The name of its lane and in alarms; no messenger has it, for an id holds no space."""
 BASE_BEHIND: Final = "BASE_BEHIND"
 """The cause of a failed look-up: the base still shows a subscription that is known to be over."""
-CLOCKS_APART: Final = timedelta(minutes=5)
-"""How far the clocks of others may be ahead of ours."""
 
 Base: TypeAlias = SubscriberBase | AsyncSubscriberBase
 Carrier: TypeAlias = NoticeCarrier | AsyncNoticeCarrier
@@ -186,7 +188,7 @@ class Loop(Rounds[File, Effect, Event]):
             file, _ = draft.apply(file, command)
             end = ended(known, hold)
             if is_new and end is not None:
-                draft.apply(file, _require(at, end.kind, end.happened_at))
+                draft.apply(file, required(at, end.kind, end.happened_at))
             elif is_new:
                 draft.apply(line, ListRecord(at=at, key=file.key, stands=True))
 
@@ -216,7 +218,7 @@ class Loop(Rounds[File, Effect, Event]):
         places = self.books.line(movement.number)
 
         def work(draft: Draft) -> int:
-            return _end(
+            return end_subscription(
                 draft,
                 draft.at(places),
                 EndSubscription(
@@ -243,7 +245,7 @@ class Loop(Rounds[File, Effect, Event]):
         asked = file.state
         line = draft.at(self.books.line(asked.number))
         known, held = line_of(line.state), holding.outcome is Outcome.HELD
-        hold = Hold(since=_since(holding, asked), asked_at=asked.asked_at)
+        hold = Hold(since=standing_since(holding, asked), asked_at=asked.asked_at)
         over = [each for each in known.ends if concerns(each.happened_at, hold)]
         doubted = known.ends if holding.since is None else over
         if held and any(at < each.believed_until for each in doubted):
@@ -251,9 +253,9 @@ class Loop(Rounds[File, Effect, Event]):
         if over:  # the base insists that it stands: what was told before is no end of it
             hold = changed(hold, since=over[-1].happened_at)
         done = _decided(draft, file, HearBase(at=at, outcome=holding.outcome, in_reply=in_reply))
-        found = _found(holding, at)
-        if found is not None and _is_news(draft, line, found.happened_at):
-            _end(draft, line, found)
+        found = shown_end(holding, at)
+        if found is not None and is_news(draft, line, found.happened_at):
+            end_subscription(draft, line, found)
         if held and isinstance(done.held.state, Answered | AnswerOwed):
             line = draft.at(self.books.line(asked.number))
             draft.apply(line, TellHolding(at=at, messenger=asked.messenger, hold=hold))
@@ -388,69 +390,3 @@ def _decide_on(draft: Draft, key: bytes, command: Command) -> Done | None:
 def _decided(draft: Draft, file: File, command: Command) -> Done:
     file, step = draft.apply(file, command)
     return Decided(file, step.effects, step.events)
-
-
-def _require(at: datetime, kind: NoticeKind, happened_at: datetime) -> Require:
-    return Require(at=at, notice_id=new_id(), kind=kind, happened_at=happened_at)
-
-
-def _end(draft: Draft, line: File, command: EndSubscription) -> int:
-    """End the subscription of a number; return how many notices that makes owed."""
-    line, step = draft.apply(line, command)
-    if not any(isinstance(each, SubscriptionEnded) for each in step.events):
-        return 0  # it was told before
-    owed = 0
-    for file, record in _standing(draft, line):
-        if concerns(command.happened_at, record.hold):
-            draft.apply(file, _require(command.at, command.kind, command.happened_at))
-            line, _ = draft.apply(line, ListRecord(at=command.at, key=file.key, stands=False))
-            owed += 1
-    return owed
-
-
-def _since(holding: Holding, asked: Asked) -> datetime:
-    """Return from when on the subscription stands: when we were asked, at the latest.
-
-    Where the base does not say since when, an end by the clock of another system may seem to lie
-    a little before the question after which it came.
-    """
-    if holding.since is None:
-        return asked.received_at - CLOCKS_APART
-    return min(asked.received_at, holding.since)
-
-
-def _found(holding: Holding, at: datetime) -> EndSubscription | None:
-    """Return the end of a subscription that the base's answer may show."""
-    kind = _SHOWS.get(holding.outcome)
-    happened_at = holding.since
-    if happened_at is None and holding.outcome is not Outcome.HELD:
-        happened_at = at
-    if kind is None or happened_at is None:
-        return None
-    happened_at = min(happened_at, at)
-    return EndSubscription(
-        at=at, movement_id=new_id(), kind=kind, happened_at=happened_at, shown=True
-    )
-
-
-_SHOWS: Final = {
-    Outcome.HELD: NoticeKind.REASSIGNED,  # by somebody who has it since later
-    Outcome.NOT_HELD: NoticeKind.TERMINATED,
-    Outcome.NOT_OURS: NoticeKind.PORTED,
-}
-
-
-def _standing(draft: Draft, line: File) -> Iterator[tuple[File, Recorded]]:
-    """Return the records that stand beside a number."""
-    for key in line_of(line.state).records:
-        file = draft.row(key)
-        if file is not None and isinstance(file.state, Recorded):
-            yield file, file.state
-
-
-def _is_news(draft: Draft, line: File, happened_at: datetime) -> bool:
-    """Tell whether an end concerns somebody who was told "held", and knows of no end yet."""
-    known = line_of(line.state)
-    stands = [record.hold for _, record in _standing(draft, line)]
-    stands += [hold for _, hold in known.holds if ended(known, hold) is None]
-    return any(concerns(happened_at, hold) for hold in stands)
