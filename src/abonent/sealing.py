@@ -75,16 +75,19 @@ def _seal(cipher: AESGCM, nonce: bytes, place: bytes, body: bytes) -> bytes:
     return nonce + cipher.encrypt(nonce, body, place)
 
 
-def _open(cipher: AESGCM, place: bytes, sealed: bytes, failed: str) -> bytes:
+def _open(
+    cipher: AESGCM, place: bytes, sealed: bytes, failed: str, key_id: str | None = None
+) -> bytes:
     """Open what `_seal` returned.
 
     Raises:
-        RecordDamaged: any bit of it, the place or the key is another one; `failed` is what it says.
+        RecordDamaged: any bit of it, the place or the key is another one; `failed` is what it says,
+            with the key's id in the place of `{}`.
     """
     try:
         return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
     except (InvalidTag, ValueError):
-        raise RecordDamaged(failed) from None
+        raise RecordDamaged(failed.format(key_id)) from None
 
 
 class Keyring:
@@ -170,8 +173,8 @@ class Keyring:
         purposes = self._purposes.get(key_id)
         if purposes is None:
             raise KeyUnavailable(f"a record is sealed under key {key_id}", key_id=key_id)
-        failed = f"a record does not open under key {key_id}: damaged, moved or a wrong key"
-        return _open(purposes.row, self._place(key, version), rest, failed)
+        failed = "a record does not open under key {}: damaged, moved or a wrong key"
+        return _open(purposes.row, self._place(key, version), rest, failed, key_id)
 
     def _place(self, key: bytes, version: int) -> bytes:
         return b"row\0" + self._messenger + b"\0" + key + version.to_bytes(8, "big")
