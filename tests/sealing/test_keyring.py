@@ -120,7 +120,7 @@ def test_any_text_is_no_query_id(text: str):
 def test_a_wrong_key_under_a_right_id_is_damage():
     """A key that bears the id of another opens nothing, and is not taken for a missing one."""
     sealed = KEYRING.seal_row(b"k" * 16, 1, b"body")
-    with pytest.raises(RecordDamaged):
+    with pytest.raises(RecordDamaged, match="under key k1:"):
         keyring(k1=WRONG).open_row(b"k" * 16, 1, sealed)
 
 
